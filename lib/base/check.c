@@ -20,5 +20,6 @@ check_bug(const char *what, const char *file, int line)
 {
 	/* Only the first one speaks: a fault that repeats at packet rate must not fill a disk. */
 	if (__atomic_fetch_add(&check_bug_count, 1, __ATOMIC_RELAXED) == 0)
-		(void)dprintf(2, "zf: bug: %s (%s:%d); later ones are only counted\n", what, file, line);
+		(void)dprintf(2, "zf: bug: %s (%s:%d); later ones are only counted\n", what, file,
+			      line);
 }

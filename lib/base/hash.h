@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * The keyed hash of every table a peer can fill: one 64x64 -> 128 bit multiplication, both halves folded together.
- * Without the secret nobody can choose keys that collide (a keyed CRC would be linear: colliding once is colliding
- * under every key). Not for values a peer gets to see: those come from siphash.h.
+ * The keyed hash of every table a peer can fill: one 64x64 -> 128 bit multiplication, both halves
+ * folded together. Without the secret nobody can choose keys that collide (a keyed CRC would be
+ * linear: colliding once is colliding under every key). Not for values a peer gets to see: those
+ * come from siphash.h.
  */
 #ifndef ZF_BASE_HASH_H
 #define ZF_BASE_HASH_H
 
 #include "base/compiler.h"
 
-/* Words are added to the secret, not xored: for sums, two different pairs give equal products with probability
- * 2^-64 over the secrets (the NH argument).
+/* Words are added to the secret, not xored: for sums, two different pairs give equal products with
+ * probability 2^-64 over the secrets (the NH argument).
  */
 static ZF_ALWAYS_INLINE uint64_t
 hash_fold(uint64_t a, uint64_t b, const uint64_t secret[2])

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * See rng.h. The generator is Blackman and Vigna's xoshiro256** 1.0, seeded as its authors advise by splitmix64.
+ * See rng.h. The generator is Blackman and Vigna's xoshiro256** 1.0, seeded as its authors advise
+ * by splitmix64.
  */
 #include "base/rng.h"
 
@@ -27,7 +28,8 @@ splitmix64(uint64_t *x)
 void
 rng_seed(struct rng *r, uint64_t seed)
 {
-	/* splitmix64 is a bijection of a counter, so at most one of four outputs is 0: the state is valid. */
+	/* splitmix64 is a bijection of a counter, so at most one of four outputs is 0: the state is
+	 * valid. */
 	for (int i = 0; i < 4; i++)
 		r->s[i] = splitmix64(&seed);
 }
@@ -43,8 +45,9 @@ rng_seed_random(struct rng *r)
 		return true;
 	(void)clock_gettime(CLOCK_MONOTONIC, &mono);
 	(void)clock_gettime(CLOCK_REALTIME, &real);
-	rng_seed(r, (uint64_t)mono.tv_nsec << 32 ^ (uint64_t)real.tv_nsec ^ (uint64_t)real.tv_sec << 20 ^
-			    (uint64_t)getpid() << 48 ^ (uint64_t)(uintptr_t)r);
+	rng_seed(r, (uint64_t)mono.tv_nsec << 32 ^ (uint64_t)real.tv_nsec ^
+			    (uint64_t)real.tv_sec << 20 ^ (uint64_t)getpid() << 48 ^
+			    (uint64_t)(uintptr_t)r);
 	return false;
 }
 
@@ -72,8 +75,9 @@ rng_below(struct rng *r, uint64_t n)
 
 	if (n == 0)
 		return 0;
-	/* Lemire: the upper half of x * n is uniform once the few x that would land in a short bucket are redrawn.
-	 * The chance of one more round is below 1/2, below 2^-32 for any n that fits 32 bits.
+	/* Lemire: the upper half of x * n is uniform once the few x that would land in a short
+	 * bucket are redrawn. The chance of one more round is below 1/2, below 2^-32 for any n that
+	 * fits 32 bits.
 	 */
 	m = (unsigned __int128)rng_next64(r) * n;
 	if (zf_unlikely((uint64_t)m < n)) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * SipHash-2-4: for what a peer sees and must not predict (initial sequence numbers, cookies, port choice, timestamp
- * offsets). Tables use hash.h, which is several times cheaper.
+ * SipHash-2-4: for what a peer sees and must not predict (initial sequence numbers, cookies, port
+ * choice, timestamp offsets). Tables use hash.h, which is several times cheaper.
  */
 #ifndef ZF_BASE_SIPHASH_H
 #define ZF_BASE_SIPHASH_H

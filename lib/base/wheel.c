@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * See wheel.h. The invariant everything rests on: a timer at level l, slot s agrees with `cur` in all digits above l,
- * and its digit l is s; at level 0 s >= cur's digit, above it s > cur's digit. Hence the lowest occupied level and in
- * it the lowest slot hold the earliest timers, no slot is ever wrapped around, and `cur` may jump to any tick up to
- * the start of that slot without touching a timer.
+ * See wheel.h. The invariant everything rests on: a timer at level l, slot s agrees with `cur` in
+ * all digits above l, and its digit l is s; at level 0 s >= cur's digit, above it s > cur's digit.
+ * Hence the lowest occupied level and in it the lowest slot hold the earliest timers, no slot is
+ * ever wrapped around, and `cur` may jump to any tick up to the start of that slot without touching
+ * a timer.
  */
 #include "base/wheel.h"
 

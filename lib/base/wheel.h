@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * The timing wheel of a stack: arm and cancel in constant time, exact to one tick, whatever the distance. Nine
- * levels of 64 slots; a timer lies at the level of the highest 6-bit digit in which its tick differs from the
- * wheel's, so everything at a lower level expires before anything at a higher one.
+ * The timing wheel of a stack: arm and cancel in constant time, exact to one tick, whatever the
+ * distance. Nine levels of 64 slots; a timer lies at the level of the highest 6-bit digit in which
+ * its tick differs from the wheel's, so everything at a lower level expires before anything at a
+ * higher one.
  *
- * Timers and wheel lie in one mapping and are linked by offsets, because zf_stackdump reads that mapping at another
- * address. The wheel knows cycles and ticks, neither seconds nor what a timer is for: `kind` is the owner's.
+ * Timers and wheel lie in one mapping and are linked by offsets, because zf_stackdump reads that
+ * mapping at another address. The wheel knows cycles and ticks, neither seconds nor what a timer is
+ * for: `kind` is the owner's.
  */
 #ifndef ZF_BASE_WHEEL_H
 #define ZF_BASE_WHEEL_H
@@ -38,9 +40,10 @@ struct wheel_timer {
 ZF_STATIC_ASSERT(sizeof(struct wheel_timer) == 24, "three words, so that a pcb can afford several");
 
 struct wheel {
-	/* Read at each poll. No timer expires before this clock value (cycles), UINT64_MAX when none is armed.
-	 * Exact while the earliest timer is less than 64 ticks ahead or was armed as the earliest; otherwise
-	 * perhaps too early, by no more than one wake-up per level and timer.
+	/* Read at each poll. No timer expires before this clock value (cycles), UINT64_MAX when
+	 * none is armed. Exact while the earliest timer is less than 64 ticks ahead or was armed as
+	 * the earliest; otherwise perhaps too early, by no more than one wake-up per level and
+	 * timer.
 	 */
 	uint64_t next_due;
 	/* Ticks. Every armed timer has expires_tick >= cur; never ahead of the clock. */
@@ -54,22 +57,24 @@ struct wheel {
 /* @now in cycles. The wheel must be 8-byte aligned. */
 void wheel_init(struct wheel *w, uint64_t now);
 
-/* Arm, or move if armed. Fires at the first wheel_pop() whose clock has reached @deadline rounded up to a tick, so
- * never early and at most one tick late; a deadline that has passed fires at the next wheel_pop(), of the same loop
- * too: who re-arms without end while popping, pops without end.
+/* Arm, or move if armed. Fires at the first wheel_pop() whose clock has reached @deadline rounded
+ * up to a tick, so never early and at most one tick late; a deadline that has passed fires at the
+ * next wheel_pop(), of the same loop too: who re-arms without end while popping, pops without end.
  */
 void wheel_arm(struct wheel *w, struct wheel_timer *t, uint64_t deadline);
 
 /* No-op when not armed. */
 void wheel_cancel(struct wheel *w, struct wheel_timer *t);
 
-/* The next expired timer, disarmed, in the order of ticks; NULL when none is left. Arming and cancelling between two
- * calls is allowed. Each armed timer is touched at most once per level in its life, however far the clock jumps.
+/* The next expired timer, disarmed, in the order of ticks; NULL when none is left. Arming and
+ * cancelling between two calls is allowed. Each armed timer is touched at most once per level in
+ * its life, however far the clock jumps.
  */
 struct wheel_timer *wheel_pop(struct wheel *w, uint64_t now);
 
-/* The earliest deadline in cycles, exact (a multiple of the tick); UINT64_MAX if none. Walks one slot, so its cost
- * grows with the timers there: sleepers and virtual clocks that do not mind an early wake-up use next_due.
+/* The earliest deadline in cycles, exact (a multiple of the tick); UINT64_MAX if none. Walks one
+ * slot, so its cost grows with the timers there: sleepers and virtual clocks that do not mind an
+ * early wake-up use next_due.
  */
 uint64_t wheel_next_expiry(const struct wheel *w);
 
