@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Start and end of the library and of stacks.
+ */
+#ifndef ZF_ZF_STACK_H
+#define ZF_ZF_STACK_H
+
+#ifndef ZF_ZF_H
+#error "include <zf/zf.h>, not its parts"
+#endif
+
+#include <zf/types.h>
+
+ZF_EXTERN_C_BEGIN
+
+/**
+ * Make the library ready. Call it before anything else; a second call does nothing and returns 0.
+ *
+ * Unless the application has called rte_eal_init() already, DPDK's EAL is started here: quietly, without huge pages
+ * where there are none, without probing any adapter, and so that the caller's CPU affinity, signal mask, working
+ * directory and descriptors stay as they were. The environment variable ZF_EAL_ARGS appends EAL arguments.
+ *
+ * @retval 0        ready
+ * @retval -EINVAL  the environment variable ZF_ATTR is malformed; one logged line says where
+ * @retval -ENOMEM  out of memory
+ * @retval -ENOENT  EAL could not be started; one logged line says why and what to do
+ *
+ * Any thread, but not two at once. Cost: some hundred milliseconds, once. Guide 11.9.3.2.
+ */
+int zf_init(void);
+
+/**
+ * End the use of the library. Stacks should have been freed before. EAL goes on running, since it cannot be started
+ * twice in a process; zf_init() may be called again.
+ *
+ * @return 0. Guide 11.9.3.1.
+ */
+int zf_deinit(void);
+
+/**
+ * Create a stack on the network port that attribute `interface` names.
+ *
+ * @param attr       attributes of objects zf_stack, zf_pool and zf_vi; only read
+ * @param stack_out  the new stack
+ *
+ * @retval 0              success
+ * @retval -EINVAL        an attribute is out of range, or the addresses cannot be used on this port
+ * @retval -ENODEV        `interface` is missing, unknown, or names no usable port
+ * @retval -EBUSY         the port is in use and cannot be shared, or has no queue or alternative left
+ * @retval -ENOMEM        out of memory, for packet buffers or the stack itself
+ * @retval -ENOENT        zf_init() was not called
+ * @retval -EPERM,-EACCES not allowed to use the port
+ *
+ * Each failure logs one line that says what was wrong, with which value, and what to do. Any thread; calls are
+ * serialised inside. Cost: milliseconds; memory is touched here, so that later calls meet no page fault.
+ * Guide 5.4, 11.9.3.3.
+ */
+int zf_stack_alloc(struct zf_attr *attr, struct zf_stack **stack_out);
+
+/**
+ * Destroy a stack, with every zocket that is still open in it. Frames that the port has accepted are still sent.
+ *
+ * @param stack  stack that no thread uses any more
+ *
+ * @return 0. Guide 11.9.3.4.
+ */
+int zf_stack_free(struct zf_stack *stack);
+
+/** Name and version of the library, e.g. "zf-dpdk 0.1.0 (DPDK 22.11.11)". Static storage; any thread. */
+const char *zf_version(void);
+
+/** The version alone, e.g. "0.1.0". Static storage; any thread. */
+const char *zf_version_short(void);
+
+/** Same as zf_version_short(): there is no Onload here whose version could differ. */
+const char *onload_version_short(void);
+
+/** Print zf_version() to stderr and exit the process with status 0: the one call of the library that exits. */
+void zf_print_version(void);
+
+ZF_EXTERN_C_END
+
+#endif

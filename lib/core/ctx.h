@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * What protocol code sees of a stack: clock, port, pool, timers, counters, addresses. udp and tcp receive a
+ * `struct zf_ctx *`, never a `struct zf_stack *` (which starts with its ctx, asserted there).
+ *
+ * One thread at a time uses a ctx. The exceptions are `events`, which anyone may or into, and `busy`, see below.
+ */
+#ifndef ZF_CORE_CTX_H
+#define ZF_CORE_CTX_H
+
+#include <stdatomic.h>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "base/rng.h"
+#include "base/wheel.h"
+#include "core/pool.h"
+#include "core/port.h"
+
+struct zf_attr;
+struct netif;
+struct udp_room;
+struct ip_room;
+
+/* Bits of ctx->events beside those of enum port_event. */
+enum ctx_event {
+	CTX_EV_SHARE = 1u << 16, /* the queue is shared from now on: take the pointers from the port again */
+};
+
+/* Every received frame ends in exactly one of the RX_ counters; the others count what the stack did. */
+enum counter {
+#define COUNTER(id, text) CNT_##id,
+#include "core/counter.def"
+#undef COUNTER
+	CNT__N
+};
+
+struct zf_ctx {
+	/* R: read by every poll and every send. */
+	port_burst_fn rx;
+	void *rxq;
+	port_burst_fn tx;
+	void *txq;
+	port_copy_fn tx_copy; /* or NULL */
+	struct zf_pool *pool;
+	uint64_t now;          /* clock of this poll, in cycles */
+	const uint64_t *vclock; /* virtual clock in place of the TSC, or NULL */
+
+	/* W: written by every poll. */
+	/* 1 while a call that may touch the port is under way. Plain stores by the owner; whoever wants to change
+	 * the port beneath it sets an event, calls membarrier(2) and waits for 0 (see lib/stack/portobj.c).
+	 */
+	_Atomic uint32_t busy;
+	_Atomic uint32_t events;
+	uint32_t path_gen;     /* the netif's generation that the headers of zockets were checked against */
+	uint32_t owed;         /* work that the end of this poll or the next one must do; enum ctx_owed */
+	uint32_t visible;      /* something an application can see happened in this poll */
+	uint32_t caps;         /* of the port */
+	uint32_t tx_copy_max;
+	uint32_t rx_held;      /* mbufs queued in zockets or in the hands of the application */
+	uint32_t rx_hold_max;  /* hold budget: beyond it arrivals are sacrificed, not the receive ring */
+	uint32_t spin_count;
+	uint64_t *counters;    /* CNT__N of them */
+	struct netif *netif;
+
+	/* S: slow or constant. */
+	struct udp_room *udp;
+	struct ip_room *ip;
+	uint64_t hz;           /* cycles per second */
+	uint64_t secret[2];    /* of the demux hash */
+	uint32_t stack_id;
+	uint32_t slot;         /* bit of this stack in the netif's owner masks */
+	int socket_id;
+	const struct zf_attr *attr;
+	bool (*peek)(const void *rxq);
+	uint32_t (*tx_room)(void *txq);
+	/* Frames that a full port left over, in order; while there are any every other send gets -EAGAIN. */
+	struct rte_mbuf **backlog;
+	uint32_t backlog_n, backlog_max;
+	uint64_t mono_offset_ns; /* clock of the driver line minus that of the cycles */
+	/* One poll for calls that wait (ARP at zfut_alloc); set by the stack so that rooms below it can. */
+	int (*poll)(struct zf_ctx *ctx);
+	struct wheel *wheel;
+	struct rng rng;
+	struct zf_log log;
+};
+
+/* Bits of ctx->owed. */
+enum ctx_owed {
+	CTX_OWED_TX_RETRY = 1u << 0,  /* a send got -EAGAIN: the reactor reports when the port has room again */
+	CTX_OWED_BUF_RETRY = 1u << 1, /* a send found no buffer: likewise */
+	CTX_OWED_BACKLOG = 1u << 2,   /* backlog_n > 0 */
+};
+
+/* Timers of the wheel, by owner. */
+enum timer_kind {
+	TIMER_NONE = 0,
+	TIMER_NETIF,   /* ARP, IGMP, PMTU ageing: netif_run() */
+	TIMER_REASS,   /* reassembly timeouts */
+	TIMER_HELD,    /* frames that wait for a neighbour for too long */
+	TIMER_SERVICE, /* the driver's service() */
+	TIMER_TCP,     /* first of the TCP ones */
+};
+
+uint64_t ctx_tsc(void);
+
+/* The clock now. Costs a TSC read: once a poll, and once behind the doorbell of a send. */
+static ZF_ALWAYS_INLINE uint64_t
+ctx_read_clock(const struct zf_ctx *ctx)
+{
+	if (zf_unlikely(ctx->vclock != NULL))
+		return *ctx->vclock;
+#if defined(__x86_64__)
+	return __builtin_ia32_rdtsc();
+#else
+	return ctx_tsc();
+#endif
+}
+
+static inline uint64_t
+ctx_us_to_cycles(const struct zf_ctx *ctx, uint64_t us)
+{
+	return (uint64_t)((unsigned __int128)us * ctx->hz / 1000000u);
+}
+
+static inline uint64_t
+ctx_cycles_to_ns(const struct zf_ctx *ctx, uint64_t cycles)
+{
+	return (uint64_t)((unsigned __int128)cycles * 1000000000u / ctx->hz);
+}
+
+static inline uint64_t
+ctx_ns_to_cycles(const struct zf_ctx *ctx, uint64_t ns)
+{
+	return (uint64_t)((unsigned __int128)ns * ctx->hz / 1000000000u);
+}
+
+static ZF_ALWAYS_INLINE void
+ctx_count(struct zf_ctx *ctx, enum counter c)
+{
+	ctx->counters[c]++;
+}
+
+/* Mark the port as in use by this thread; see busy. */
+static ZF_ALWAYS_INLINE void
+ctx_enter(struct zf_ctx *ctx)
+{
+	atomic_store_explicit(&ctx->busy, 1, memory_order_relaxed);
+	zf_compiler_barrier();
+}
+
+static ZF_ALWAYS_INLINE void
+ctx_leave(struct zf_ctx *ctx)
+{
+	zf_compiler_barrier();
+	atomic_store_explicit(&ctx->busy, 0, memory_order_release);
+}
+
+#endif

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * The driver line: all that the stack knows of a network port, and all that a driver may know of the stack.
+ *
+ * A driver is a table (struct port_driver). It is chosen by the kind of the `interface` attribute, never by a
+ * constructor. Calls of a driver are of two sorts:
+ *
+ *   hot    rx, tx, tx_copy, peek: called through pointers that the stack keeps in its ctx. One thread at a time per
+ *          queue, peek excepted (any thread).
+ *   cold   open .. close: one thread at a time per port; the port object (lib/stack) sees to that.
+ *
+ * What happens elsewhere (link, reset, removal, a peer on a wire) reaches the stack by host->event() from any
+ * thread; the stack's own thread then calls service().
+ */
+#ifndef ZF_CORE_PORT_H
+#define ZF_CORE_PORT_H
+
+#include <net/if.h>
+
+#include "base/be.h"
+#include "base/compiler.h"
+#include "base/log.h"
+
+struct rte_mbuf;
+struct zf_attr;
+struct zf_pool;
+
+/* The prototype of ethdev's own burst functions, so that there is one indirect call and no wrapper.
+ * tx takes over the mbufs that it accepts, from the front; the rest stay the caller's.
+ */
+typedef uint16_t (*port_burst_fn)(void *queue, struct rte_mbuf **pkts, uint16_t n);
+
+/* Send one frame of two parts by copying it: 1, or 0 when there is no room now. hdr_len + len never exceeds the
+ * queue's tx_copy_max.
+ */
+typedef uint16_t (*port_copy_fn)(void *queue, const void *hdr, uint32_t hdr_len, const void *payload,
+				 uint32_t len);
+
+/* What a port can do. DPDK does not report the first group: drivers/ethdev has a table by driver name. */
+enum port_cap {
+	PORT_TX_COPIES = 1u << 0,       /* the frame is copied before tx returns: the buffer is free again */
+	PORT_TX_HOLDS = 1u << 1,        /* sent mbufs may be held for long, until later sends push them out */
+	PORT_TX_PASSES_MBUF = 1u << 2,  /* the peer receives the very same mbuf: the stack must send a copy */
+	PORT_TX_REF_OK = 1u << 3,       /* mbufs with a reference count above 1 may be sent */
+	PORT_TX_MULTISEG = 1u << 4,     /* chains may be sent */
+	PORT_TX_INDIRECT_OK = 1u << 5,  /* indirect (cloned) mbufs may be sent */
+	PORT_TX_EXTBUF_OK = 1u << 6,    /* mbufs with external buffers may be sent */
+	PORT_RX_PEEK = 1u << 7,         /* peek is there and safe from any thread */
+	PORT_RX_INTR = 1u << 8,         /* receive interrupts work */
+	PORT_FLOW = 1u << 9,            /* frames can be steered to queues by rule */
+	PORT_FLOW_ISOLATE = 1u << 10,   /* and unmatched ones kept away */
+	PORT_CSUM_RX = 1u << 11,        /* received IPv4, UDP and TCP checksums are verified, see mbuf flags */
+	PORT_CSUM_TX_IP = 1u << 12,     /* IPv4 header checksum is filled in when asked for */
+	PORT_CSUM_TX_UDP = 1u << 13,
+	PORT_CSUM_TX_TCP = 1u << 14,
+	PORT_TSO = 1u << 15,
+	PORT_TS_RX = 1u << 16,
+	PORT_TS_TX = 1u << 17,
+	PORT_LOOP = 1u << 18,           /* hears its own frames: every 127/8 address is its own (wire:loop) */
+	PORT_CSUM_NONE = 1u << 19,      /* frames cannot be damaged between sender and receiver (shared memory):
+					 * checksums are neither computed nor checked; a capture fills them in */
+	PORT_SELF_ADDRESSED = 1u << 20, /* the kernel knows nothing of this port: no kernel address can clash */
+};
+
+/* What host->event() and service() may report; a bit mask. */
+enum port_event {
+	PORT_EV_LINK = 1u << 0,    /* link state changed: ask link() */
+	PORT_EV_RESET = 1u << 1,   /* the port wants a reset: service() does it */
+	PORT_EV_REMOVED = 1u << 2, /* the port is gone for good */
+	PORT_EV_SERVICE = 1u << 3, /* service() has something to do */
+	PORT_EV_MAC = 1u << 4,     /* the MAC address changed (a reset may do that) */
+};
+
+enum port_link {
+	PORT_LINK_DOWN = 0,
+	PORT_LINK_UP = 1,
+	PORT_LINK_GONE = 2, /* removed; never comes back */
+};
+
+/* Given to a driver at open; stays valid until close. */
+struct port_host {
+	void *opaque;
+	/* Any thread, async-signal-free, cheap: ors @events into one atomic word. */
+	void (*event)(void *opaque, uint32_t events);
+	const struct zf_log *log;
+};
+
+struct port_open_args {
+	const char *name;           /* the `interface` attribute after classification, e.g. "wire:/tmp/w" */
+	const struct zf_attr *attr; /* of the first stack on the port */
+	const struct port_host *host;
+	uint16_t queues;   /* rx/tx queue pairs wanted; the driver may lower it in port_info */
+	uint32_t rx_ring;  /* wanted sizes; rounded up to the port's next in port_info */
+	uint32_t tx_ring;
+};
+
+/* Filled by open(), constant while the port is open unless PORT_EV_MAC says otherwise. */
+struct port_info {
+	char driver[32];       /* e.g. "wire", "net_af_packet" */
+	uint8_t mac[6];
+	uint16_t mtu;          /* IP MTU: frame without Ethernet header, tag and FCS */
+	uint16_t queues;
+	uint32_t caps;         /* enum port_cap */
+	uint32_t rx_ring;      /* 0: the driver has no ring of mbufs of its own */
+	uint32_t tx_ring;
+	uint32_t rx_headroom;  /* bytes the driver wants free before and behind a frame in each buffer, */
+	uint32_t buf_bytes;    /* and the least data room of an mbuf (0: RTE_MBUF_DEFAULT_BUF_SIZE) */
+	uint64_t tx_offloads;  /* RTE_MBUF_F_TX_* bits to set on frames whose checksums the port fills in */
+	int socket_id;         /* NUMA node, or -1 */
+	int if_index;          /* of the Linux interface beneath, or 0 */
+	char if_name[IF_NAMESIZE];
+	uint64_t *vclock;      /* virtual clock in nanoseconds (drivers/mem), else NULL */
+};
+
+/* One rx/tx queue pair, filled by queue_get(). The stack copies it into its ctx. */
+struct port_queue {
+	port_burst_fn rx;
+	port_burst_fn tx;
+	void *rxq;
+	void *txq;
+	port_copy_fn tx_copy; /* or NULL */
+	uint32_t tx_copy_max; /* bytes of a whole frame */
+	/* From any thread; consumes nothing; may wrongly say true, never wrongly false. NULL: unknown. */
+	bool (*peek)(const void *rxq);
+	/* Frames that tx would accept now, at least; NULL: unknown. The stack's thread only. */
+	uint32_t (*tx_room)(void *txq);
+};
+
+struct port_driver {
+	const char *name;
+
+	/* Open a port by name: resources, MAC, limits. Nothing received yet.
+	 * 0, or -ENODEV, -EBUSY, -EPERM, -EACCES, -ENOMEM, -EINVAL with exactly one logged line.
+	 */
+	int (*open)(const struct port_open_args *args, struct port_info *info, void **priv);
+
+	/* Give queue @qid its pool: received frames are mbufs of @pool. Before start(). 0 or -errno. */
+	int (*queue_setup)(void *priv, uint16_t qid, struct zf_pool *pool);
+
+	/* Let frames flow. 0 or -errno. */
+	int (*start)(void *priv);
+
+	/* Burst functions of a started port; asked again after each PORT_EV_RESET that service() handled. */
+	void (*queue_get)(void *priv, uint16_t qid, struct port_queue *out);
+
+	/* Stop and release all. mbufs that a tx ring still holds are freed to their pools as far as they can be. */
+	void (*close)(void *priv);
+
+	enum port_link (*link)(void *priv);
+
+	/* Work of the driver's own that needs a thread and time: a wire's rendezvous, a reset. Called after
+	 * PORT_EV_SERVICE or PORT_EV_RESET, and when the returned time has come.
+	 * @now in nanoseconds of CLOCK_MONOTONIC (of the virtual clock over drivers/mem).
+	 * Returns when to call again, UINT64_MAX for not before the next event. May be NULL.
+	 */
+	uint64_t (*service)(void *priv, uint64_t now_ns);
+
+	/* The complete list of multicast MACs to receive. 0 or -errno; may be NULL (all are received). */
+	int (*mc_list)(void *priv, const uint8_t (*macs)[6], uint32_t n);
+
+	/* An fd that becomes readable when frames may wait, after arm; issue of waitable fds. May be NULL. */
+	int (*intr_fd)(void *priv, uint16_t qid);
+	int (*intr_arm)(void *priv, uint16_t qid, bool on);
+};
+
+#endif
