@@ -146,10 +146,11 @@ def _keep(out, text, code, path, head, start):
     name = _declared_name(head)
     if name is None or re.search(r'\(\s*\*\s*\w*\s*\)\s*\(', head.split(name)[0]):
         return
-    lead = len(head) - len(head.lstrip())
-    line = text.count('\n', 0, start + lead) + 1
-    before = text[:start + lead]
-    doc = re.search(r'/\*\*(?:(?!\*/).)*\*/\s*$', before, re.S)
+    macros = re.match(r'\s*(?:[A-Z][A-Z0-9_]+\s+)*', head).end()    # ZF_EXTERN_C_BEGIN and the like
+    head = head[macros:]
+    line = text.count('\n', 0, start + macros) + 1
+    before = text[:start + macros]
+    doc = re.search(r'/\*\*(?:(?!\*/).)*\*/\s*(?:#[^\n]*\s*)*$', before, re.S)
     inline = bool(re.search(r'\b(static|inline|__inline__?)\b', head))
     out.append(Proto(name, path, line, ' '.join(head.split()), inline, doc[0] if doc else ''))
 
