@@ -20,6 +20,10 @@ uint64_t csum_partial(const void *p, size_t len, uint64_t acc);
 /* The same while copying to @dst, which must not overlap @src. */
 uint64_t csum_copy(void *dst, const void *src, size_t len, uint64_t acc);
 
+/* The processor decides by itself which vectors are used; tests want to see the narrow ones
+ * everywhere. */
+void csum_allow_avx2(bool allowed);
+
 /* The 16-bit one's complement sum, not inverted: 0xffff over a received message whose checksum is
  * right. */
 static ZF_ALWAYS_INLINE uint16_t
