@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# shellcheck shell=bash
+# What demo.sh and test.sh share: where things are, installing what is missing, configuring and building.
+# Sourced, never run. Sets ROOT (the tree) and BUILD (where build folders go: $ZF_BUILD, or ROOT/build).
+
+ROOT=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
+BUILD=${ZF_BUILD:-$ROOT/build}
+export PYTHONDONTWRITEBYTECODE=1
+
+PACKAGES_BUILD=(gcc g++ binutils meson ninja-build pkg-config python3 libdpdk-dev)
+PACKAGES_TEST=(libcunit1-dev clang libclang-rt-14-dev valgrind iproute2 ethtool util-linux)
+PACKAGES_DEMO=(util-linux)
+
+say() { printf '%s\n' "$*" >&2; }
+die() {
+	say "$*"
+	exit 1
+}
+
+missing_packages() {
+	local p
+	for p in "$@"; do
+		[ "$(dpkg-query -W -f='${db:Status-Status}' "$p" 2>/dev/null)" = installed ] || printf '%s\n' "$p"
+	done
+}
+
+# apt ARGUMENTS...: as root, through sudo only where we are not root. Three tries: mirrors have bad moments.
+apt() {
+	local try as_root=()
+	if [ "$(id -u)" -ne 0 ]; then
+		command -v sudo >/dev/null || die "not root and no sudo: run as root  apt-get $*"
+		as_root=(sudo)
+	fi
+	for try in 1 2 3; do
+		"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -y \
+			-o DPkg::Lock::Timeout=120 -o Acquire::Retries=3 "$@" >&2 </dev/null && return 0
+		say "apt-get $1 failed (try $try of 3)"
+	done
+	return 1
+}
+
+# need_packages NAME...: installs those that are missing and says which; touches neither apt nor sudo otherwise.
+need_packages() {
+	local missing
+	if ! command -v dpkg-query >/dev/null; then
+		say "not a Debian system: make sure that these are there: $*"
+		return 0
+	fi
+	mapfile -t missing < <(missing_packages "$@")
+	[ ${#missing[@]} -eq 0 ] && return 0
+	say "installing what is missing: ${missing[*]}"
+	if ! apt-cache show "${missing[@]}" >/dev/null 2>&1; then
+		apt update || die 'apt-get update failed: is there a network?'
+	fi
+	# The lists may be older than the mirror: then the first install fails and an update cures it.
+	apt install --no-install-recommends "${missing[@]}" ||
+		{ apt update && apt install --no-install-recommends "${missing[@]}"; } ||
+		die "could not install: ${missing[*]}"
+}
+
+# quietly LOG COMMAND...: its output goes to LOG, the end of which is shown when it fails.
+quietly() {
+	local log=$1
+	shift
+	if ! "$@" >"$log" 2>&1 </dev/null; then
+		tail -n 60 -- "$log" >&2
+		say "failed: $* (all of it in $log)"
+		return 1
+	fi
+}
+
+# configure DIR OPTION...: meson setup, unless DIR was set up with these options from this place already.
+configure() {
+	local dir=$1 stamp
+	shift
+	stamp="$ROOT|${CC:-}|$*"
+	mkdir -p -- "$dir" 2>/dev/null && [ -w "$dir" ] ||
+		die "cannot write to $dir: set ZF_BUILD to a folder of your own"
+	if [ -f "$dir/build.ninja" ] && [ "$(cat -- "$dir/.configured" 2>/dev/null)" = "$stamp" ]; then
+		return 0
+	fi
+	# An older build folder goes; anything else stays, whatever ZF_BUILD was set to.
+	[ -z "$(ls -A -- "$dir")" ] || [ -d "$dir/meson-private" ] || die "$dir is no build folder: set ZF_BUILD elsewhere"
+	rm -rf -- "$dir"
+	mkdir -p -- "$dir"
+	quietly "$dir/../${dir##*/}-setup.log" meson setup "$@" -- "$dir" "$ROOT" || return 1
+	printf '%s' "$stamp" >"$dir/.configured"
+}
+
+# build DIR [TARGET...]
+build() {
+	local dir=$1
+	shift
+	quietly "$dir/build.log" ninja -C "$dir" "$@"
+}
