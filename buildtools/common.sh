@@ -9,7 +9,7 @@ export PYTHONDONTWRITEBYTECODE=1
 
 PACKAGES_BUILD=(gcc g++ binutils meson ninja-build pkg-config python3 libdpdk-dev)
 PACKAGES_TEST=(libcunit1-dev clang libclang-rt-14-dev valgrind iproute2 ethtool util-linux)
-PACKAGES_DEMO=(util-linux)
+PACKAGES_DEMO=(libcunit1-dev util-linux)
 
 say() { printf '%s\n' "$*" >&2; }
 die() {

@@ -37,7 +37,7 @@ DESTDIR=$work/dest meson install -C "$build" --no-rebuild --quiet >"$work/instal
 	{ tail -n 20 -- "$work/install.log"; echo 'install: 0 passed, 1 failed, 0 skipped'; exit 1; }
 pc=$(find "$work/dest" -name onload_zf.pc)
 libdir=$(dirname -- "$(dirname -- "$pc")")
-export PKG_CONFIG_PATH=${pc%/*} PKG_CONFIG_SYSROOT_DIR=$work/dest
+prefix=$(PKG_CONFIG_PATH=${pc%/*} pkg-config --variable=prefix onload_zf)
 unset ZF_ATTR ZF_EAL_ARGS
 
 # What the guide tells an application to do first and last, over a wire that needs no card and no privileges.
@@ -64,6 +64,8 @@ int main(void)
 }
 TXT
 
+# flags OPTION...: pkg-config on the installed tree, as if it lay where it was made for.
+flags() { PKG_CONFIG_PATH=${pc%/*} pkg-config --define-variable=prefix="$work/dest$prefix" "$@"; }
 # compile OUTPUT FLAGS...: pkg-config's words, split as the shell of a Makefile would.
 compile() { eval "gcc -Wall -Wextra -Werror \"\$work/app.c\" -o \"\$work/$1\" $2"; }
 run_app() { ZF_ATTR='interface=wire:loop;ipv4=10.0.0.1/24' LD_LIBRARY_PATH=$libdir timeout 60 "$work/$1"; }
@@ -79,17 +81,16 @@ headers_are_the_public_ones() {
 }
 needs_sfc() { readelf -d "$libdir/libonload_zf.so" | grep -q 'NEEDED.*librte_net_sfc'; }
 soname() { readelf -d "$libdir/libonload_zf.so" | grep -q 'SONAME.*\[libonload_zf\.so\.0\]'; }
-hides_dpdk() { ! nm "$work/bundled" | grep -E ' [TDB] rte_'; }
+hides_dpdk() { [ -x "$work/bundled" ] && ! nm "$work/bundled" | grep -E ' [TDB] rte_'; }
 
 check 'headers are the public ones' headers_are_the_public_ones
 check 'versioned soname' soname
 check 'the shared library loads the sfc driver' needs_sfc
-flavour shared "$(pkg-config --cflags --libs onload_zf)"
+flavour shared "$(flags --cflags --libs onload_zf)"
 if [ -e "$libdir/libonload_zf_static.a" ]; then
-	flavour bundled "$(pkg-config --cflags --libs onload_zf_static)"
+	flavour bundled "$(flags --cflags --libs onload_zf_static)"
 	check 'bundled: no symbol of DPDK is global' hides_dpdk
-	flavour unbundled "$(PKG_CONFIG_SYSROOT_DIR='' pkg-config --static --define-variable=prefix="$work/dest/usr/local" \
-		--cflags --libs onload_zf | sed 's/-lonload_zf /-l:libonload_zf.a /')"
+	flavour unbundled "$(flags --static --cflags --libs onload_zf | sed 's/-lonload_zf /-l:libonload_zf.a /')"
 else
 	skipped=$((skipped + 1))
 	echo '  skipped: static flavours: built without static_bundle'
