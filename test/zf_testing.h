@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Drive a stack frame by frame, without a network, a thread or a second of real time: for harnesses outside of this
+ * project as for its own tests. Link with the static test library. doc/testing.md has an example.
+ *
+ * A test stack is an ordinary zf_stack on a port in memory whose other side is the caller. Its clock is virtual, in
+ * nanoseconds, shared by all test stacks of the process, and stands still unless it is moved (calls of the API that
+ * wait move it too). Everything happens in the caller's thread.
+ *
+ * Unless said otherwise: 0 or a negative errno. Nothing here aborts.
+ */
+#ifndef ZF_TESTING_H
+#define ZF_TESTING_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct zf_stack;
+struct mem_port;
+struct zt;
+
+#define ZT_NEVER UINT64_MAX
+
+/* What zt_close() and zt_leaks() found: all zero is as it should be. */
+struct zt_leaks {
+	uint32_t bufs;       /* packet buffers that are neither free nor held by the port */
+	uint32_t rx_held;    /* of them, what the stack counts as queued or in the application's hands */
+	uint32_t timers;     /* armed timers of zockets */
+	uint32_t zockets;    /* zockets not freed */
+	uint32_t other;      /* frames that the stack still wants to send */
+};
+
+/* Open a stack. @attrs: definitions as in ZF_ATTR, e.g. "ipv4=192.0.2.1/24;n_bufs=512"; with no `interface` among them
+ * the stack gets a port of its own, "mem:ztN". Calls zf_init() the first time. The stack may send at once (ARP).
+ */
+int zt_open(struct zt **out, const char *attrs);
+
+/* Free the stack. Returns 0, or -ENOTEMPTY if something had leaked; @leaks may be NULL. The port, unless the caller
+ * named it, is forgotten with it.
+ */
+int zt_close(struct zt *t, struct zt_leaks *leaks);
+
+/* Look for leaks now: meant for a moment when every zocket was freed. True if there is any. */
+bool zt_leaks(struct zt *t, struct zt_leaks *leaks);
+
+struct zf_stack *zt_stack(struct zt *t);
+/* For mtu, link, faults and harsh modes: drivers/mem/mem.h. */
+struct mem_port *zt_port(struct zt *t);
+/* The port of the next zt_open() without `interface`, to set it up before. */
+struct mem_port *zt_next_port(void);
+
+/* Give the stack an Ethernet frame (without FCS), and let it handle it if @run. */
+int zt_push(struct zt *t, const void *frame, size_t len, bool run);
+/* The oldest frame sent and not popped: its length (copied into @buf, cut to @size), or -EAGAIN. */
+int zt_pop(struct zt *t, void *buf, size_t size, uint64_t *when_ns);
+
+/* Let all test stacks handle what waits at this moment, until nothing does; the clock stands still.
+ * Returns how many calls of zf_reactor_perform() had something to report, or -ELOOP after too many.
+ */
+int zt_run(void);
+
+/* The clock. zt_set_clock() jumps without running anything, forwards only (-EINVAL); zt_advance() stops at each next
+ * timer and each frame due on the way and runs the stacks there. Returns what the runs did, summed, as zt_run() does.
+ */
+uint64_t zt_clock(void);
+int zt_set_clock(uint64_t ns);
+int zt_advance(uint64_t ns);
+
+/* When the stack (NULL: any test stack) wants to run next, or the next frame is due; ZT_NEVER if neither. */
+uint64_t zt_next_event(struct zt *t);
+
+/* Seed the stack's generator: from here on it does the same for the same input. */
+void zt_seed(struct zt *t, uint64_t seed);
+
+/* A counter by its name in counter.def, e.g. "RX_UDP". -ENOENT for an unknown name. */
+int zt_counter(struct zt *t, const char *name, uint64_t *value);
+/* Names by index, NULL at the end; *@rx says whether it is one in which a received frame ends. */
+const char *zt_counter_name(unsigned int index, bool *rx);
+uint64_t zt_counter_at(struct zt *t, unsigned int index);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
