@@ -29,6 +29,8 @@
 #define NEIGH_ANNOUNCES   2
 #define NEIGH_ANNOUNCE_MS 2000
 #define NEIGH_DEFEND_MS   10000
+/* How long a MAC is kept against another claim. */
+#define NEIGH_LOCK_MS 1000
 
 enum neigh_state {
 	NEIGH_FREE,       /* never seen by holders */
@@ -60,25 +62,29 @@ struct neigh_entry {
 	 * sees half. */
 	uint64_t word;
 	struct wheel_timer timer;
-	uint64_t asked;     /* cycles, of the last request */
-	uint64_t confirmed; /* cycles, of the last sign of life */
-	uint64_t changed;   /* cycles, of the last new MAC */
+	/* All in cycles. */
+	uint64_t next_ask;   /* no request before this: the rate limit */
+	uint64_t confirmed;  /* last sign of life */
+	uint64_t lock_until; /* until then another MAC is not believed: who answers first, or
+				changes, has 1 s */
 	be32_t ip;
 	uint32_t refs;
 	int32_t hash_next; /* or free list; -1 ends */
 	int32_t lru_prev;  /* entries without holders, oldest first */
 	int32_t lru_next;
 	uint8_t tries;
-	uint8_t _hole[3];
+	bool disputed; /* a MAC was not believed, and the question was put again, once per
+			  NEIGH_FRESH_MS */
+	uint8_t _hole[2];
 };
 
 struct neigh_addr {
-	be32_t ip;
+	be32_t ip; /* 0.0.0.0: unused */
 	uint8_t prefix_len;
 	bool silent; /* the kernel answers for it: no reply, no announcement, no defence */
 	uint8_t announces_left;
 	uint8_t _hole;
-	uint64_t defended; /* cycles; 0 never */
+	uint64_t next_defence; /* cycles */
 	struct wheel_timer timer;
 };
 
@@ -87,7 +93,7 @@ struct neigh_table {
 	uint32_t gen; /* lock-free by neigh_gen() */
 	uint32_t n_entries;
 	uint32_t n_used;
-	uint32_t n_addrs;
+	uint32_t n_addrs; /* slots of addrs ever used */
 	uint32_t hash_mask;
 	int32_t free_head;
 	int32_t lru_head;
