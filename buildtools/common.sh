@@ -58,12 +58,16 @@ need_packages() {
 		die "could not install: ${missing[*]}"
 }
 
-# quietly LOG COMMAND...: its output goes to LOG, the end of which is shown when it fails.
+# quietly LOG COMMAND...: its output goes to LOG; when it fails, what ninja marks as failed is shown, or the end.
 quietly() {
 	local log=$1
 	shift
 	if ! "$@" >"$log" 2>&1 </dev/null; then
-		tail -n 60 -- "$log" >&2
+		if grep -q '^FAILED: ' "$log"; then
+			sed -n '/^FAILED: /,$p' "$log" | grep -v '^\[[0-9]*/[0-9]*\] ' | head -n 60 >&2
+		else
+			tail -n 40 -- "$log" >&2
+		fi
 		say "failed: $* (all of it in $log)"
 		return 1
 	fi

@@ -106,7 +106,7 @@ trap 'exit 143' TERM
 
 failed() {
 	local f
-	say "demo.sh: $1 (round $2) did not come to an end; what it said:"
+	say "demo.sh: $1 (round $2) failed or took longer than $limit s; what it said:"
 	for f in "$work"/*.err; do [ -s "$f" ] && tail -n 5 -- "$f" >&2; done
 	exit 1
 }
