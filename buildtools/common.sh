@@ -28,7 +28,6 @@ missing_packages() {
 apt() {
 	local try as_root=()
 	if [ "$(id -u)" -ne 0 ]; then
-		command -v sudo >/dev/null || die "not root and no sudo: run as root  apt-get $*"
 		as_root=(sudo)
 	fi
 	for try in 1 2 3; do
@@ -48,6 +47,8 @@ need_packages() {
 	fi
 	mapfile -t missing < <(missing_packages "$@")
 	[ ${#missing[@]} -eq 0 ] && return 0
+	[ "$(id -u)" -eq 0 ] || command -v sudo >/dev/null ||
+		die "missing: ${missing[*]}; there is no sudo, so run as root: apt-get install ${missing[*]}"
 	say "installing what is missing: ${missing[*]}"
 	if ! apt-cache show "${missing[@]}" >/dev/null 2>&1; then
 		apt update || die 'apt-get update failed: is there a network?'
