@@ -2,8 +2,8 @@
  *
  * Attribute objects: the named settings that every allocating call of the API takes.
  */
-#ifndef __ZF_ATTR_H__
-#define __ZF_ATTR_H__
+#ifndef ZF_ATTR_H
+#define ZF_ATTR_H
 
 #include <stdint.h>
 
@@ -201,4 +201,4 @@ extern int zf_attr_doc(const char *attr_name_opt, const char ***docs_out, int *d
 }
 #endif
 
-#endif /* __ZF_ATTR_H__ */
+#endif /* ZF_ATTR_H */

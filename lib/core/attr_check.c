@@ -12,7 +12,7 @@
 static int
 check_refuse(const struct zf_log *l, const char *name, int64_t val, const char *range)
 {
-	log_write(l, LC_STACK, LOG_ERR, "attribute %s=%lld is refused: allowed is %s", name, (long long)val,
+	zf_err(l, LC_STACK, "attribute %s=%lld is refused: allowed is %s", name, (long long)val,
 		  range);
 	return -EINVAL;
 }
@@ -22,7 +22,7 @@ check_choice(const struct zf_log *l, const char *name, const char *val, const ch
 {
 	if (val != NULL && (strcasecmp(val, a) == 0 || strcasecmp(val, b) == 0))
 		return 0;
-	log_write(l, LC_STACK, LOG_ERR, "attribute %s=%s is refused: allowed is %s or %s", name,
+	zf_err(l, LC_STACK, "attribute %s=%s is refused: allowed is %s or %s", name,
 		  val != NULL ? val : "(none)", a, b);
 	return -EINVAL;
 }
