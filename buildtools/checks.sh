@@ -25,7 +25,9 @@ while [ $# -gt 0 ]; do
 	esac
 	shift
 done
+everything=0
 if [ ${#names[@]} -eq 0 ]; then
+	everything=1
 	for f in "$here"/check_*.py; do
 		f=${f##*/check_}
 		names+=("${f%.py}")
@@ -46,6 +48,10 @@ one() {
 	fi
 }
 export PYTHONDONTWRITEBYTECODE=1
+if [ $everything -eq 1 ]; then
+	one 'count_tests self-test' python3 "$here/count_tests.py" --self-test
+	one 'demo_report self-test' python3 "$here/demo_report.py" --self-test
+fi
 for n in "${names[@]}"; do
 	script=$here/check_$n.py
 	if [ ! -f "$script" ]; then

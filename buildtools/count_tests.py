@@ -42,12 +42,38 @@ def reasons(entry):
             yield f'skipped in {entry["name"]}: {m[1]}'
 
 
+SELF_TEST = [
+    ({'result': 'OK', 'stdout': 'x\nwheel: 7 passed, 0 failed, 2 skipped\n'}, (7, 0, 2)),
+    ({'result': 'FAIL', 'stdout': 'wheel: 6 passed, 1 failed, 0 skipped\n'}, (6, 1, 0)),
+    ({'result': 'FAIL', 'stdout': 'wheel: 7 passed, 0 failed, 0 skipped\n'}, (7, 1, 0)),       # died afterwards
+    ({'result': 'TIMEOUT', 'stdout': 'a: 1 passed, 0 failed, 0 skipped\n'}, (1, 1, 0)),
+    ({'result': 'OK', 'stdout': 'no such line\n'}, (1, 0, 0)),
+    ({'result': 'FAIL', 'stdout': ''}, (0, 1, 0)),
+    ({'result': 'ERROR', 'stdout': None}, (0, 1, 0)),
+    ({'result': 'SKIP', 'stdout': ''}, (0, 0, 1)),
+    ({'result': 'SKIP', 'stdout': 'a: 0 passed, 0 failed, 3 skipped\n'}, (0, 0, 3)),
+    ({'result': 'OK', 'stdout': 'a: 1 passed, 0 failed, 0 skipped\nb: 2 passed, 0 failed, 0 skipped\n'}, (2, 0, 0)),
+]
+
+
+def self_test():
+    wrong = [(entry, count(entry), wanted) for entry, wanted in SELF_TEST if count(entry) != wanted]
+    for entry, got, wanted in wrong:
+        print(f'self-test: {entry} counted as {got}, wanted {wanted}')
+    sys.exit(1 if wrong else 0)
+
+
 def main():
     ap = argparse.ArgumentParser(description=__doc__)
-    ap.add_argument('--name', required=True, help='name in the closing line')
+    ap.add_argument('--self-test', action='store_true', help='count a few made-up results')
+    ap.add_argument('--name', default='tests', help='name in the closing line')
     ap.add_argument('--tail', type=int, default=60, help='lines shown of a failed program')
-    ap.add_argument('log', help='testlog.json of meson test')
+    ap.add_argument('log', nargs='?', help='testlog.json of meson test')
     args = ap.parse_args()
+    if args.self_test:
+        self_test()
+    if args.log is None:
+        ap.error('which log?')
     total = [0, 0, 0]
     try:
         with open(args.log, encoding='utf-8') as f:

@@ -149,4 +149,6 @@ for ((round = 1; round <= rounds; round++)); do
 	[ -x "$tcp" ] && pingpong tcp "$tcp" "$round"
 	say "round $round of $rounds"
 done
-python3 "$ROOT/buildtools/demo_report.py" $([ $json -eq 1 ] && echo --json) --size "$size" --pin "$pin" "$work"
+as_json=()
+[ $json -eq 1 ] && as_json=(--json)
+python3 "$ROOT/buildtools/demo_report.py" "${as_json[@]}" --size "$size" --pin "$pin" "$work"

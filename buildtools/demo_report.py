@@ -81,13 +81,30 @@ def histogram(values, width=50, bins=16):
     return '\n'.join(lines)
 
 
+def self_test():
+    ns = of_values(range(1, 1001))
+    wanted = {'min': 1, 'p50': 500, 'p90': 900, 'p99': 990, 'p99.9': 999}
+    both = over_rounds([wanted, {c: v + 2 for c, v in wanted.items()}])
+    bars = histogram(list(range(1000)) + [10 ** 6] * 20).splitlines()
+    ok = (ns == wanted and both['min'] == 1 and both['p50'] == 501 and time_text(9999) == '9999 ns'
+          and time_text(12345) == '12.3 us' and abs(sum(float(b.split()[-2]) for b in bars) - 100) < 1)
+    if not ok:
+        print(f'self-test: {ns} {both} {bars}')
+    sys.exit(0 if ok else 1)
+
+
 def main():
     ap = argparse.ArgumentParser(description=__doc__)
+    ap.add_argument('--self-test', action='store_true', help='report on made-up values')
     ap.add_argument('--json', action='store_true')
     ap.add_argument('--size', type=int, default=64)
     ap.add_argument('--pin', default='none')
-    ap.add_argument('folder')
+    ap.add_argument('folder', nargs='?')
     args = ap.parse_args()
+    if args.self_test:
+        self_test()
+    if args.folder is None:
+        ap.error('which folder?')
     figures, values = load(args.folder)
     if not values:
         sys.exit('demo_report.py: nothing was measured')
