@@ -55,6 +55,9 @@ struct zf_ctx {
 	uint32_t path_gen;     /* the netif's generation that the headers of zockets were checked against */
 	uint32_t owed;         /* work that the end of this poll or the next one must do; enum ctx_owed */
 	uint32_t visible;      /* something an application can see happened in this poll */
+	/* What zf_stack_has_pending_work() reads from other threads; see ctx_publish(). */
+	_Atomic uint32_t pub_work;
+	_Atomic uint64_t pub_due;
 	uint32_t caps;         /* of the port */
 	uint32_t tx_copy_max;
 	uint32_t rx_held;      /* mbufs queued in zockets or in the hands of the application */
@@ -78,9 +81,14 @@ struct zf_ctx {
 	struct rte_mbuf **backlog;
 	uint32_t backlog_n, backlog_max;
 	uint64_t mono_offset_ns; /* clock of the driver line minus that of the cycles */
+	uint64_t wait_until;     /* a call waits until then at most (0: none does): an idle poll over a virtual
+				  * clock moves it there, or to the next timer */
+	/* Something happened to the port (events): called by whoever entered and found it, before using the port. */
+	void (*take_events)(struct zf_ctx *ctx);
 	/* One poll for calls that wait (ARP at zfut_alloc); set by the stack so that rooms below it can. */
 	int (*poll)(struct zf_ctx *ctx);
 	struct wheel *wheel;
+	struct wheel_timer service_timer;
 	struct rng rng;
 	struct zf_log log;
 };
@@ -141,7 +149,21 @@ ctx_count(struct zf_ctx *ctx, enum counter c)
 	ctx->counters[c]++;
 }
 
-/* Mark the port as in use by this thread; see busy. */
+static ZF_ALWAYS_INLINE bool
+ctx_has_events(const struct zf_ctx *ctx)
+{
+	return atomic_load_explicit(&ctx->events, memory_order_relaxed) != 0;
+}
+
+/* Tell other threads what is left to do: at the end of every poll, and after calls that leave work or timers. */
+static ZF_ALWAYS_INLINE void
+ctx_publish(struct zf_ctx *ctx)
+{
+	atomic_store_explicit(&ctx->pub_work, ctx->owed, memory_order_relaxed);
+	atomic_store_explicit(&ctx->pub_due, ctx->wheel->next_due, memory_order_relaxed);
+}
+
+/* Mark the port as in use by this thread; see busy. Whoever goes on to use the port looks at ctx_has_events() next. */
 static ZF_ALWAYS_INLINE void
 ctx_enter(struct zf_ctx *ctx)
 {

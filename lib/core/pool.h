@@ -43,9 +43,10 @@ void __asan_unpoison_memory_region(void const volatile *addr, size_t size);
 
 struct zf_pool {
 	struct rte_mempool *mp;
-	struct rte_mempool_cache *cache; /* of the stack that adopted the pool, or NULL */
+	struct rte_mempool_cache *cache; /* or NULL; one thread's */
+	struct zf_pool *of;   /* a stack's handle: the queue's that it adopted, else NULL */
 	uint32_t n_bufs;
-	uint32_t refs;        /* port queue, stack */
+	uint32_t refs;        /* of a queue's handle: the queue, and stacks that adopted it */
 	struct zf_pool *next; /* on the list of pools whose buffers are not all home */
 };
 
@@ -77,10 +78,12 @@ int pool_create(uint32_t n_bufs, uint32_t buf_bytes, int socket_id, const struct
 		struct zf_pool **out);
 void pool_hold(struct zf_pool *p);
 void pool_drop(struct zf_pool *p);
-/* Become the stack whose thread alone uses the cache. 0 or -ENOMEM. */
-int pool_adopt(struct zf_pool *p);
-/* Give the cache's contents back; the pool lives on while held. */
-void pool_orphan(struct zf_pool *p);
+/* A stack's handle of the queue's pool @p, with a cache that both use. 0 or -ENOMEM. */
+int pool_adopt(struct zf_pool *p, struct zf_pool **out);
+/* The queue's handle goes without the cache from now on; its thread is known not to be using it. */
+void pool_unshare(struct zf_pool *p);
+/* Gives the cache's contents back and the stack's handle up. */
+void pool_release(struct zf_pool *own);
 /* Free pools that nobody holds and whose buffers are all home; returns how many are still waiting. */
 uint32_t pool_reap(void);
 /* Buffers free now (cache included); walks nothing, may be stale by the time it returns. */

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * See pool.h. Cold paths only; pkt_take and pkt_put are inline there.
+ */
+#include "core/pool.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <rte_errno.h>
+#include <rte_mbuf_dyn.h>
+
+int pool_meta_offset;
+
+static pthread_mutex_t pool_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct zf_pool *pool_zombies;
+
+/* Objects a stack keeps at hand. Large enough that a burst of 32 in and out rarely reaches the shared ring. */
+#define POOL_CACHE 256
+
+int
+pool_init(const struct zf_log *log)
+{
+	static const struct rte_mbuf_dynfield field = {
+		.name = "zf_pkt_meta",
+		.size = sizeof(struct pkt_meta),
+		.align = __alignof__(struct pkt_meta),
+	};
+	int off;
+
+	if (pool_meta_offset != 0)
+		return 0;
+	off = rte_mbuf_dynfield_register(&field);
+	if (off < 0) {
+		zf_err(log, LC_POOL,
+		       "no room for %zu bytes of dynamic mbuf field (%s): other libraries of this "
+		       "process registered too many",
+		       sizeof(struct pkt_meta), rte_strerror(rte_errno));
+		return -ENOMEM;
+	}
+	pool_meta_offset = off;
+	return 0;
+}
+
+int
+pool_create(uint32_t n_bufs, uint32_t buf_bytes, int socket_id, const struct zf_log *log,
+	    struct zf_pool **out)
+{
+	static atomic_uint serial;
+	char name[RTE_MEMPOOL_NAMESIZE];
+	struct zf_pool *p;
+
+	if (buf_bytes == 0)
+		buf_bytes = RTE_MBUF_DEFAULT_BUF_SIZE;
+	if (n_bufs == 0 || buf_bytes > UINT16_MAX)
+		return -EINVAL;
+	p = calloc(1, sizeof(*p));
+	if (p == NULL)
+		return -ENOMEM;
+	snprintf(name, sizeof(name), "zf_pool_%u", atomic_fetch_add(&serial, 1));
+	p->mp = rte_pktmbuf_pool_create(name, n_bufs, 0, 0, (uint16_t)buf_bytes, socket_id);
+	if (p->mp == NULL) {
+		zf_err(log, LC_POOL,
+		       "no memory for %u packet buffers of %u bytes (%s): lower n_bufs, or give EAL "
+		       "more memory (ZF_EAL_ARGS=\"-m MB\")",
+		       n_bufs, buf_bytes, rte_strerror(rte_errno));
+		free(p);
+		return -ENOMEM;
+	}
+	p->n_bufs = n_bufs;
+	p->refs = 1;
+	*out = p;
+	return 0;
+}
+
+void
+pool_hold(struct zf_pool *p)
+{
+	pthread_mutex_lock(&pool_lock);
+	p->refs++;
+	pthread_mutex_unlock(&pool_lock);
+}
+
+static bool
+pool_try_free(struct zf_pool *p)
+{
+	if (rte_mempool_avail_count(p->mp) != p->n_bufs)
+		return false;
+	rte_mempool_free(p->mp);
+	free(p);
+	return true;
+}
+
+void
+pool_drop(struct zf_pool *p)
+{
+	if (p == NULL)
+		return;
+	pthread_mutex_lock(&pool_lock);
+	ZF_ASSERT(p->refs > 0);
+	if (--p->refs == 0) {
+		ZF_ASSERT(p->cache == NULL && p->of == NULL);
+		if (!pool_try_free(p)) {
+			p->next = pool_zombies;
+			pool_zombies = p;
+		}
+	}
+	pthread_mutex_unlock(&pool_lock);
+}
+
+uint32_t
+pool_reap(void)
+{
+	uint32_t left = 0;
+
+	pthread_mutex_lock(&pool_lock);
+	for (struct zf_pool **pp = &pool_zombies; *pp != NULL;) {
+		struct zf_pool *p = *pp;
+		struct zf_pool *next = p->next;
+
+		if (pool_try_free(p)) {
+			*pp = next;
+		} else {
+			left++;
+			pp = &p->next;
+		}
+	}
+	pthread_mutex_unlock(&pool_lock);
+	return left;
+}
+
+int
+pool_adopt(struct zf_pool *p, struct zf_pool **out)
+{
+	uint32_t size = ZF_MIN(POOL_CACHE, p->n_bufs / 8);
+	struct zf_pool *own = calloc(1, sizeof(*own));
+
+	if (own == NULL)
+		return -ENOMEM;
+	*own = (struct zf_pool){.mp = p->mp, .of = p, .n_bufs = p->n_bufs};
+	if (size > 0) /* a tiny pool does with its ring */
+		own->cache = rte_mempool_cache_create(size, p->mp->socket_id);
+	if (size > 0 && own->cache == NULL) {
+		free(own);
+		return -ENOMEM;
+	}
+	pool_hold(p);
+	p->cache = own->cache;
+	*out = own;
+	return 0;
+}
+
+void
+pool_unshare(struct zf_pool *p)
+{
+	p->cache = NULL;
+}
+
+void
+pool_release(struct zf_pool *own)
+{
+	struct zf_pool *p = own->of;
+
+	if (p->cache == own->cache)
+		p->cache = NULL;
+	if (own->cache != NULL) {
+		rte_mempool_cache_flush(own->cache, own->mp);
+		rte_mempool_cache_free(own->cache);
+	}
+	free(own);
+	pool_drop(p);
+}
+
+uint32_t
+pool_free_count(const struct zf_pool *p)
+{
+	uint32_t n = rte_mempool_avail_count(p->mp);
+
+	return n + (p->cache != NULL ? p->cache->len : 0);
+}
+
+struct rte_mbuf *
+pkt_take_slow(struct zf_pool *p)
+{
+	void *m;
+
+	if (rte_mempool_generic_get(p->mp, &m, 1, p->cache) < 0)
+		return NULL;
+	pool_unpoison((struct rte_mbuf *)m);
+	return m;
+}
+
+void
+pkt_put_slow(struct rte_mbuf *m)
+{
+#if POOL_POISONS
+	for (struct rte_mbuf *s = m; s != NULL; s = s->next)
+		if (rte_mbuf_refcnt_read(s) == 1 && RTE_MBUF_DIRECT(s))
+			pool_poison(s);
+#endif
+	rte_pktmbuf_free(m);
+}
+
+#if defined(ZF_TEST) && ZF_TEST
+uint64_t pool_fail_after, pool_fail_every;
+
+bool
+pool_fail_now(void)
+{
+	if (zf_likely(pool_fail_after == 0))
+		return false;
+	if (--pool_fail_after > 0)
+		return false;
+	pool_fail_after = pool_fail_every;
+	return true;
+}
+#endif

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * An IP interface: a port and a VLAN on it, with addresses, router, neighbours, group memberships, path MTUs and the
+ * register of bound ports. It belongs to the process and is shared by the stacks on the port; what a stack copied
+ * from it into headers is valid while netif_gen() stands still.
+ *
+ * Every function takes the lock inside, but for those marked lock-free. Nothing is sent from here: output_netif_run()
+ * (ip/output.h) emits what is due, on the thread and through the port queue of the stack that calls it.
+ */
+#ifndef ZF_IP_NETIF_H
+#define ZF_IP_NETIF_H
+
+#include <pthread.h>
+
+#include "base/rng.h"
+#include "ip/igmp.h"
+#include "ip/neigh.h"
+#include "ip/parse.h"
+
+#define NETIF_MEMBERS    64 /* stacks: bits of an owner mask */
+#define NETIF_PMTUS      64
+#define NETIF_PMTU_MIN   552 /* a router that claims less is not believed (RFC 1191 allows 68) */
+#define NETIF_PMTU_LIFE_S 600
+#define NETIF_BIND_HASH  1024u
+#define NETIF_NO_NEIGH   (-1)
+
+/* Ephemeral ports (RFC 6056): random within the upper half of the port space. */
+#define NETIF_EPHEMERAL_MIN 32768u
+
+/* Where packets to one destination go. */
+struct ip_path {
+	be32_t src;
+	be32_t dst;
+	be32_t next_hop;
+	int32_t neigh;  /* entry held, or NETIF_NO_NEIGH: multicast, broadcast, own address on a loop */
+	uint16_t mtu;   /* of the path: the port's, or less */
+	bool resolved;  /* mac is valid */
+	struct eth_addr mac;
+};
+
+struct netif_addr {
+	be32_t ip;
+	uint8_t prefix_len;
+	uint64_t owners; /* stacks that were configured with it */
+};
+
+struct netif_bind {
+	struct netif_bind *next;
+	be32_t lip, rip;
+	be16_t lport, rport;
+	uint8_t proto; /* NETIF_TX_ONLY may be or-ed in */
+	bool many;     /* multicast, broadcast: no conflict */
+	uint8_t slot;
+};
+/* A port reserved by a zocket that never receives. */
+#define NETIF_TX_ONLY 0x80u
+
+struct netif_pmtu {
+	be32_t dst;
+	uint16_t mtu; /* 0: free */
+	uint64_t expires;
+};
+
+struct netif {
+	_Atomic uint32_t gen; /* never 0 */
+	uint32_t neigh_gen_seen;
+	pthread_mutex_t lock;
+	struct eth_addr mac;
+	uint16_t vlan; /* 0: untagged */
+	uint16_t mtu;
+	uint32_t caps; /* enum port_cap */
+	uint64_t hz;
+	uint64_t members; /* stacks, by slot */
+	uint32_t n_addrs;
+	struct netif_addr addrs[PARSE_ADDRS];
+	be32_t gateway;
+	struct neigh_table *neigh;
+	struct igmp *igmp;
+	struct rng rng;
+	uint64_t pmtu_due;
+	struct netif_pmtu pmtus[NETIF_PMTUS];
+	struct netif_bind *binds[NETIF_BIND_HASH];
+	/* Told the complete list of multicast MACs whenever it changes. */
+	void (*mc_changed)(void *arg, const uint8_t (*macs)[6], uint32_t n);
+	void *mc_arg;
+	struct netif_group {
+		be32_t group;
+		uint32_t refs;
+	} groups[IGMP_GROUPS_DEFAULT];
+	uint32_t n_groups;
+};
+
+/* 0 or -ENOMEM. @seed: 0 takes one from the system. */
+int netif_init(struct netif *n, const struct eth_addr *mac, uint16_t mtu, uint16_t vlan, uint32_t caps,
+	       uint64_t hz, uint64_t seed, uint64_t now);
+void netif_fini(struct netif *n);
+
+/* Lock-free; never 0. */
+static ZF_ALWAYS_INLINE uint32_t
+netif_gen(const struct netif *n)
+{
+	return atomic_load_explicit(&n->gen, memory_order_acquire);
+}
+
+/* A slot for one more stack, or -EBUSY. */
+int netif_join_stack(struct netif *n);
+/* Frees the slot and whatever it still owned: addresses, bindings. */
+void netif_leave_stack(struct netif *n, unsigned slot, uint64_t now);
+
+/* 0, -EINVAL (not a host's address), -ENOSPC. The same address may be given by several stacks. */
+int netif_addr_add(struct netif *n, unsigned slot, be32_t ip, unsigned prefix_len, uint64_t now);
+/* 0 or -EINVAL: not on a subnet of ours, or another one is set already. */
+int netif_gateway_set(struct netif *n, be32_t gateway);
+bool netif_addr_is_own(struct netif *n, unsigned slot, be32_t ip);
+/* Multicast and broadcast are not; a directed broadcast is recognised by the prefixes. */
+bool netif_addr_is_bcast(struct netif *n, be32_t ip);
+/* @slot NETIF_ALL_SLOTS: the addresses of all stacks. */
+#define NETIF_ALL_SLOTS NETIF_MEMBERS
+void netif_parse_env(struct netif *n, unsigned slot, struct parse_env *env);
+/* Have every stack check its paths and headers again. */
+void netif_touch(struct netif *n);
+
+/* Route, source address (@src 0.0.0.0: chosen) and neighbour. 0, -EHOSTUNREACH, -EADDRNOTAVAIL, -EINVAL. */
+int netif_path_open(struct netif *n, unsigned slot, be32_t src, be32_t dst, uint64_t now, struct ip_path *p);
+void netif_path_close(struct netif *n, struct ip_path *p, uint64_t now);
+/* After the generation moved. */
+void netif_path_refresh(struct netif *n, struct ip_path *p);
+/* A frame waits for the path's neighbour: see that it is asked for. Returns its state. */
+enum neigh_state netif_path_want(struct netif *n, const struct ip_path *p, uint64_t now);
+
+/* A reference to the neighbour @ip of its own; < 0 as neigh_hold(). */
+int netif_neigh_hold(struct netif *n, be32_t ip, uint64_t now);
+void netif_neigh_drop(struct netif *n, int neigh, uint64_t now);
+
+/* A router says that @dst takes at most @mtu. True if that changed something. */
+bool netif_pmtu_lower(struct netif *n, be32_t dst, uint16_t mtu, uint64_t now);
+
+/* Register a binding; *@lport 0 picks an ephemeral one. 0, -EADDRINUSE, -ENOMEM. */
+int netif_bind(struct netif *n, unsigned slot, uint8_t proto, be32_t lip, be16_t *lport, be32_t rip,
+	       be16_t rport, bool many);
+void netif_unbind(struct netif *n, unsigned slot, uint8_t proto, be32_t lip, be16_t lport, be32_t rip,
+		  be16_t rport);
+/* Stacks that want a packet with these addresses: the pair's owner, else the wildcard's; all of @many. */
+uint64_t netif_bind_owners(struct netif *n, uint8_t proto, be32_t lip, be16_t lport, be32_t rip,
+			   be16_t rport, bool many);
+/* Stacks that have this address. */
+uint64_t netif_addr_owners(struct netif *n, be32_t ip);
+
+/* @source 0.0.0.0: any. 0, -EINVAL, -ENOMEM. */
+int netif_group_join(struct netif *n, be32_t group, be32_t source, uint64_t now);
+void netif_group_leave(struct netif *n, be32_t group, be32_t source, uint64_t now);
+
+void netif_link_up(struct netif *n, uint64_t now);
+
+/* Received packets, already through the parser. */
+void netif_arp_input(struct netif *n, const struct hdr_arp *arp, uint64_t now, struct neigh_result *out);
+enum igmp_result netif_igmp_input(struct netif *n, const struct seg *s, const void *p, uint64_t now);
+
+/* Between netif.c and netif_bind.c. Under the lock: */
+void netif_gen_bump(struct netif *n);
+/* and these take it. */
+void netif_unbind_slot(struct netif *n, unsigned slot);
+void netif_bind_fini(struct netif *n);
+
+/* Emits what ARP and IGMP have due; returns when to call again. */
+uint64_t netif_run(struct netif *n, uint64_t now, neigh_emit_fn arp, igmp_emit_fn igmp, void *arg);
+/* Lock-free. */
+uint64_t netif_next_due(const struct netif *n);
+
+#endif

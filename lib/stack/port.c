@@ -1,0 +1,434 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * See port.h. Cold: opening, joining, leaving, events.
+ */
+#include "stack/port.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <rte_cycles.h>
+#include <rte_mbuf.h>
+
+#include "core/attr.h"
+#include "ip/output.h"
+#include "stack/drivers.h"
+
+static pthread_mutex_t ports_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct zf_port *ports;
+
+static void
+on_event(void *opaque, uint32_t events)
+{
+	struct zf_port *p = opaque;
+
+	pthread_mutex_lock(&p->ev_lock);
+	for (uint32_t i = 0; i < NETIF_MEMBERS; i++)
+		if (p->members[i] != NULL)
+			atomic_fetch_or_explicit(&p->members[i]->ctx->events, events, memory_order_release);
+	pthread_mutex_unlock(&p->ev_lock);
+}
+
+uint64_t
+port_now_ns(const struct zf_port *p, uint64_t cycles)
+{
+	struct timespec ts;
+
+	if (p->info.vclock != NULL)
+		return cycles;
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+static struct zf_port *
+port_find(const struct ifres *id)
+{
+	for (struct zf_port *p = ports; p != NULL; p = p->next)
+		if (strcmp(p->id.driver, id->driver) == 0 && strcmp(p->id.name, id->name) == 0)
+			return p;
+	return NULL;
+}
+
+static void
+port_close(struct zf_port *p)
+{
+	for (uint32_t i = 0; i < p->n_netifs; i++) {
+		netif_fini(p->netifs[i]);
+		free(p->netifs[i]);
+	}
+	share_stop(p);
+	p->drv->close(p->priv);
+	pool_drop(p->pool);
+	pthread_mutex_destroy(&p->lock);
+	pthread_mutex_destroy(&p->ev_lock);
+	free(p);
+}
+
+/* Rings and buffers of the first stack decide. */
+static int
+port_start(struct zf_port *p, uint32_t n_bufs)
+{
+	uint32_t bytes = p->info.buf_bytes;
+	int rc;
+
+	if (bytes == 0)
+		bytes = RTE_MBUF_DEFAULT_BUF_SIZE;
+	/* A frame fits one buffer: what the driver needs around it comes on top. */
+	bytes = ZF_MAX(bytes, RTE_PKTMBUF_HEADROOM + p->info.mtu + 22u + p->info.rx_headroom);
+	rc = pool_create(n_bufs, bytes, p->info.socket_id, &p->log, &p->pool);
+	if (rc == 0)
+		rc = p->drv->queue_setup(p->priv, 0, p->pool);
+	if (rc == 0)
+		rc = p->drv->start(p->priv);
+	return rc;
+}
+
+static int
+port_open(const struct ifres *id, const struct zf_attr *attr, uint32_t n_bufs, const struct zf_log *log,
+	  struct zf_port **out)
+{
+	struct zf_port *p = calloc(1, sizeof(*p));
+	struct port_open_args args = {.name = id->spec, .attr = attr, .queues = 1};
+	int rc;
+
+	if (p == NULL)
+		return -ENOMEM;
+	p->id = *id;
+	p->log = *log;
+	p->drv = drivers_find(id->driver);
+	if (p->drv == NULL) {
+		zf_err(log, LC_STACK, "interface \"%s\": driver %s is not part of this library", attr->interface,
+		       id->driver);
+		free(p);
+		return -ENODEV;
+	}
+	pthread_mutex_init(&p->lock, NULL);
+	pthread_mutex_init(&p->ev_lock, NULL);
+	p->host = (struct port_host){p, on_event, &p->log};
+	args.host = &p->host;
+	args.rx_ring = (uint32_t)attr->rx_ring_max;
+	args.tx_ring = (uint32_t)attr->tx_ring_max;
+	rc = p->drv->open(&args, &p->info, &p->priv);
+	if (rc < 0) {
+		pthread_mutex_destroy(&p->lock);
+		pthread_mutex_destroy(&p->ev_lock);
+		free(p);
+		return rc;
+	}
+	p->hz = p->info.vclock != NULL ? 1000000000u : rte_get_tsc_hz();
+	rc = port_start(p, n_bufs);
+	if (rc == 0 && p->info.if_index != 0)
+		rc = ifres_check_kernel(attr, p->info.if_index, log);
+	if (rc < 0) {
+		port_close(p);
+		return rc;
+	}
+	p->link = p->drv->link(p->priv);
+	zf_info(log, LC_STACK,
+		"port %s: driver %s, MAC %02x:%02x:%02x:%02x:%02x:%02x, MTU %u, capabilities 0x%x, %u buffers",
+		id->name, p->info.driver, p->info.mac[0], p->info.mac[1], p->info.mac[2], p->info.mac[3],
+		p->info.mac[4], p->info.mac[5], p->info.mtu, p->info.caps, n_bufs);
+	p->next = ports;
+	ports = p;
+	*out = p;
+	return 0;
+}
+
+static void
+on_mc_changed(void *arg, const uint8_t (*macs)[6], uint32_t n)
+{
+	struct zf_port *p = arg;
+
+	if (p->drv->mc_list != NULL && p->drv->mc_list(p->priv, macs, n) < 0)
+		zf_warn(&p->log, LC_FILTERS, "port %s does not take a filter for %u multicast addresses", p->id.name,
+			n);
+}
+
+/* The interface for this VLAN; made when the first stack asks for it. */
+static int
+port_netif(struct zf_port *p, uint16_t vlan, uint64_t now, struct netif **out)
+{
+	struct netif *n;
+	struct eth_addr mac;
+	int rc;
+
+	for (uint32_t i = 0; i < p->n_netifs; i++)
+		if (p->netifs[i]->vlan == vlan) {
+			*out = p->netifs[i];
+			return 0;
+		}
+	if (p->n_netifs == PORT_NETIFS)
+		return -EBUSY;
+	n = aligned_alloc(ZF_CACHE_LINE, zf_align_up(sizeof(*n), ZF_CACHE_LINE));
+	if (n == NULL)
+		return -ENOMEM;
+	memcpy(mac.b, p->info.mac, sizeof(mac.b));
+	rc = netif_init(n, &mac, p->info.mtu, vlan, p->info.caps, p->hz, p->info.vclock != NULL ? 1 : 0, now);
+	if (rc < 0) {
+		free(n);
+		return rc;
+	}
+	n->mc_changed = on_mc_changed;
+	n->mc_arg = p;
+	p->netifs[p->n_netifs++] = n;
+	*out = n;
+	return 0;
+}
+
+static void
+attach_direct(struct port_member *pm)
+{
+	struct zf_ctx *ctx = pm->ctx;
+	struct port_queue q;
+
+	memset(&q, 0, sizeof(q));
+	pm->port->drv->queue_get(pm->port->priv, 0, &q);
+	ctx->rx = q.rx;
+	ctx->rxq = q.rxq;
+	ctx->tx = q.tx;
+	ctx->txq = q.txq;
+	ctx->tx_copy = q.tx_copy;
+	ctx->tx_copy_max = q.tx_copy_max;
+	ctx->tx_room = q.tx_room;
+	ctx->peek = q.peek;
+}
+
+/* The member's way to the queue: its own, or the shared one. Called with the port's lock. */
+static int
+member_attach(struct zf_port *p, struct port_member *pm, uint32_t n_bufs)
+{
+	struct zf_pool *fresh;
+	int rc;
+
+	if (p->n_members == 1) {
+		rc = pool_adopt(p->pool, &pm->ctx->pool);
+		if (rc == 0 && p->share == NULL) {
+			attach_direct(pm);
+			return 0;
+		}
+	} else {
+		rc = pool_create(n_bufs, p->pool->mp->elt_size - (uint32_t)sizeof(struct rte_mbuf),
+				 p->info.socket_id, &p->log, &fresh);
+		if (rc == 0) {
+			rc = pool_adopt(fresh, &pm->ctx->pool);
+			pool_drop(fresh); /* the stack's handle holds it */
+		}
+		if (rc == 0 && p->share == NULL)
+			rc = share_start(p);
+	}
+	if (rc == 0)
+		rc = share_join(p, pm);
+	if (rc == 0) {
+		pool_unshare(p->pool);
+		share_attach(pm);
+	}
+	return rc;
+}
+
+static void
+member_remove(struct port_member *pm)
+{
+	struct zf_port *p = pm->port;
+
+	pthread_mutex_lock(&p->ev_lock);
+	for (uint32_t i = 0; i < NETIF_MEMBERS; i++)
+		if (p->members[i] == pm)
+			p->members[i] = NULL;
+	pthread_mutex_unlock(&p->ev_lock);
+	p->n_members--;
+}
+
+static int
+member_add(struct port_member *pm)
+{
+	struct zf_port *p = pm->port;
+	int rc = -EBUSY;
+
+	pthread_mutex_lock(&p->ev_lock);
+	for (uint32_t i = 0; i < NETIF_MEMBERS && rc < 0; i++)
+		if (p->members[i] == NULL) {
+			p->members[i] = pm;
+			rc = 0;
+		}
+	pthread_mutex_unlock(&p->ev_lock);
+	if (rc == 0)
+		p->n_members++;
+	return rc;
+}
+
+static int
+port_join_locked(struct zf_port *p, struct zf_ctx *ctx, uint16_t vlan, uint32_t n_bufs, struct port_member *pm)
+{
+	int rc;
+
+	pm->ctx = ctx;
+	pm->port = p;
+	ctx->vclock = p->info.vclock;
+	ctx->hz = p->hz;
+	ctx->caps = p->info.caps;
+	ctx->socket_id = p->info.socket_id;
+	ctx->now = ctx_read_clock(ctx);
+	rc = port_netif(p, vlan, ctx->now, &pm->netif);
+	if (rc < 0)
+		return rc;
+	rc = netif_join_stack(pm->netif);
+	if (rc < 0)
+		return rc;
+	ctx->netif = pm->netif;
+	ctx->slot = (uint32_t)rc;
+	rc = member_add(pm);
+	if (rc == 0) {
+		rc = member_attach(p, pm, n_bufs);
+		if (rc < 0)
+			member_remove(pm);
+	}
+	if (rc < 0) {
+		netif_leave_stack(pm->netif, ctx->slot, ctx->now);
+		if (ctx->pool != NULL)
+			pool_release(ctx->pool);
+		ctx->pool = NULL;
+	}
+	return rc;
+}
+
+int
+port_join(struct zf_ctx *ctx, const struct ifres *id, const struct zf_attr *attr, uint32_t n_bufs,
+	  struct port_member **out)
+{
+	struct port_member *pm = calloc(1, sizeof(*pm));
+	struct zf_port *p;
+	int rc = 0;
+
+	if (pm == NULL)
+		return -ENOMEM;
+	pthread_mutex_lock(&ports_lock);
+	p = port_find(id);
+	if (p == NULL)
+		rc = port_open(id, attr, n_bufs, &ctx->log, &p);
+	if (rc == 0) {
+		pthread_mutex_lock(&p->lock);
+		rc = port_join_locked(p, ctx, id->vlan, n_bufs, pm);
+		pthread_mutex_unlock(&p->lock);
+		if (rc < 0 && p->n_members == 0) {
+			ports = p->next; /* it was just put there */
+			port_close(p);
+		}
+	}
+	pthread_mutex_unlock(&ports_lock);
+	if (rc < 0) {
+		free(pm);
+		return rc;
+	}
+	*out = pm;
+	return 0;
+}
+
+void
+port_leave(struct port_member *pm)
+{
+	struct zf_port *p = pm->port;
+	struct zf_ctx *ctx = pm->ctx;
+	bool last;
+
+	pthread_mutex_lock(&ports_lock);
+	pthread_mutex_lock(&p->lock);
+	if (p->share != NULL)
+		share_leave(p, pm);
+	member_remove(pm);
+	netif_leave_stack(pm->netif, ctx->slot, ctx->now);
+	last = p->n_members == 0;
+	pthread_mutex_unlock(&p->lock);
+	if (last) {
+		for (struct zf_port **pp = &ports; *pp != NULL; pp = &(*pp)->next)
+			if (*pp == p) {
+				*pp = p->next;
+				break;
+			}
+	}
+	/* The last stack's cache serves the driver until it is closed. */
+	if (last)
+		port_close(p);
+	pool_release(ctx->pool);
+	ctx->pool = NULL;
+	pthread_mutex_unlock(&ports_lock);
+	free(pm);
+	(void)pool_reap();
+}
+
+static void
+link_changed(struct port_member *pm)
+{
+	struct zf_port *p = pm->port;
+	enum port_link now = p->drv->link(p->priv);
+
+	ctx_count(pm->ctx, CNT_LINK_CHANGES);
+	if (now == p->link)
+		return;
+	p->link = now;
+	zf_info(&p->log, LC_STACK, "port %s: link %s", p->id.name,
+		now == PORT_LINK_UP ? "up" : now == PORT_LINK_GONE ? "gone" : "down");
+	if (now != PORT_LINK_UP)
+		return;
+	for (uint32_t i = 0; i < p->n_netifs; i++)
+		netif_link_up(p->netifs[i], pm->ctx->now);
+}
+
+static void
+service_locked(struct port_member *pm)
+{
+	struct zf_port *p = pm->port;
+	struct zf_ctx *ctx = pm->ctx;
+	struct wheel_timer *t = &ctx->service_timer;
+	uint64_t now_ns, next;
+
+	if (p->drv->service == NULL)
+		return;
+	now_ns = port_now_ns(p, ctx->now);
+	next = p->drv->service(p->priv, now_ns);
+	if (next == UINT64_MAX)
+		wheel_cancel(ctx->wheel, t);
+	else
+		wheel_arm(ctx->wheel, t,
+			  ctx->now + ctx_ns_to_cycles(ctx, next > now_ns ? next - now_ns : 0));
+}
+
+void
+port_service(struct port_member *pm)
+{
+	/* Another stack's thread is at it: look again soon. */
+	if (pthread_mutex_trylock(&pm->port->lock) != 0) {
+		wheel_arm(pm->ctx->wheel, &pm->ctx->service_timer,
+			  pm->ctx->now + ctx_us_to_cycles(pm->ctx, 1000));
+		return;
+	}
+	service_locked(pm);
+	pthread_mutex_unlock(&pm->port->lock);
+}
+
+void
+port_take_events(struct port_member *pm)
+{
+	struct zf_ctx *ctx = pm->ctx;
+	uint32_t ev = atomic_exchange_explicit(&ctx->events, 0, memory_order_acquire);
+
+	if (ev & CTX_EV_SHARE)
+		share_attach(pm);
+	ev &= ~(uint32_t)CTX_EV_SHARE;
+	if (ev == 0)
+		return;
+	if (pthread_mutex_trylock(&pm->port->lock) != 0) {
+		atomic_fetch_or_explicit(&ctx->events, ev, memory_order_release);
+		return;
+	}
+	if (ev & (PORT_EV_SERVICE | PORT_EV_RESET))
+		service_locked(pm);
+	if ((ev & PORT_EV_RESET) && pm->port->share == NULL)
+		attach_direct(pm);
+	if (ev & (PORT_EV_LINK | PORT_EV_REMOVED))
+		link_changed(pm);
+	pthread_mutex_unlock(&pm->port->lock);
+	output_netif_run(ctx);
+	ctx->visible = 1;
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Port objects: one for each network port that the process uses, shared by the stacks on it. A port object owns the
+ * driver's instance, the pools of its queues and the IP interfaces (one a VLAN).
+ *
+ * The first stack has the queue to itself: its ctx calls the driver directly. When a second one comes and the port has
+ * no other queue for it, the queue becomes shared (share.c).
+ */
+#ifndef ZF_STACK_PORT_H
+#define ZF_STACK_PORT_H
+
+#include <pthread.h>
+
+#include "core/port.h"
+#include "ip/netif.h"
+#include "stack/ifres.h"
+
+#define PORT_NETIFS 16
+
+struct zf_stack;
+struct share;
+
+/* A stack on a port. */
+struct port_member {
+	struct zf_ctx *ctx;
+	struct zf_port *port;
+	struct netif *netif;
+	struct share_inbox *inbox; /* once the queue is shared */
+};
+
+struct zf_port {
+	struct zf_port *next;
+	const struct port_driver *drv;
+	void *priv;
+	struct ifres id;
+	struct port_info info;
+	struct port_host host;
+	struct zf_log log;
+	/* Serialises open, close, service and membership. Never taken while a ctx of this port is waited for. */
+	pthread_mutex_t lock;
+	/* Guards members[] against event(), which comes from any thread. */
+	pthread_mutex_t ev_lock;
+	struct port_member *members[NETIF_MEMBERS];
+	uint32_t n_members;
+	struct zf_pool *pool; /* the queue's */
+	struct share *share;  /* NULL while one stack has the queue to itself */
+	struct netif *netifs[PORT_NETIFS];
+	uint32_t n_netifs;
+	uint64_t hz;
+	enum port_link link;
+};
+
+/* Find or open the port of @id and put the stack @ctx on it: fills the hot pointers, pool, netif and slot of @ctx.
+ * @n_bufs: buffers of the stack's pool. 0 or -errno with one logged line.
+ */
+int port_join(struct zf_ctx *ctx, const struct ifres *id, const struct zf_attr *attr, uint32_t n_bufs,
+	      struct port_member **out);
+/* The stack's zockets are gone, its buffers home but for those in a transmit ring. Releases ctx->pool. */
+void port_leave(struct port_member *pm);
+
+/* Act on ctx->events, on the stack's own thread. */
+void port_take_events(struct port_member *pm);
+/* The driver's own work; arms the stack's service timer. */
+void port_service(struct port_member *pm);
+/* The time of the driver line: CLOCK_MONOTONIC, or the virtual clock's @cycles. */
+uint64_t port_now_ns(const struct zf_port *p, uint64_t cycles);
+
+/* share.c: several stacks on one queue. */
+/* The port has one member, on the queue directly, and @pm is about to join: switch over. 0 or -errno. */
+int share_start(struct zf_port *p);
+int share_join(struct zf_port *p, struct port_member *pm);
+void share_leave(struct zf_port *p, struct port_member *pm);
+void share_stop(struct zf_port *p);
+/* Point the ctx's hot pointers at the shared queue; its own thread, or before it starts. */
+void share_attach(struct port_member *pm);
+/* 0 or -errno: membarrier(2) is there. Once a process. */
+int share_init(const struct zf_log *log);
+
+#endif

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * struct zf_stack from the inside. It lies in its own arena and starts with its ctx, which is all that udp and tcp see.
+ */
+#ifndef ZF_STACK_STACK_H
+#define ZF_STACK_STACK_H
+
+#include "core/arena.h"
+#include "core/ctx.h"
+#include "ip/output.h"
+#include "stack/port.h"
+#include "udp/udp.h"
+
+#define STACK_BURST 32
+/* Frames that may be handled before timers run although the port still has more: a ring's worth. */
+#define STACK_DRAIN_MAX 512u
+
+struct zf_stack {
+	struct zf_ctx ctx;
+	struct wheel wheel;
+	uint64_t counters[CNT__N];
+	struct arena arena;
+	struct port_member *port;
+	struct zf_attr *attr; /* a copy */
+	uint32_t undrained;   /* frames handled since the port was last found empty */
+};
+ZF_STATIC_ASSERT(offsetof(struct zf_stack, ctx) == 0, "a ctx is cast to its stack");
+
+static inline struct zf_stack *
+stack_of(struct zf_ctx *ctx)
+{
+	return (struct zf_stack *)ctx;
+}
+
+/* reactor.c: one look at the port and all that follows from it. */
+int stack_poll(struct zf_ctx *ctx);
+
+/* eal.c. 0, or -ENOENT / -ENOMEM with one logged line. */
+int eal_start(void);
+
+#if defined(ZF_TEST) && ZF_TEST
+/* For test/zf_testing: the clock value (cycles) at which the stack next has something to do, UINT64_MAX never. */
+uint64_t stack_next_timer(struct zf_stack *st);
+/* Make everything random from now on follow from @seed. */
+void stack_seed(struct zf_stack *st, uint64_t seed);
+struct zf_ctx *stack_ctx(struct zf_stack *st);
+#endif
+
+#endif
