@@ -20,6 +20,7 @@
 extern "C" {
 #endif
 
+struct zf_ctx;
 struct zf_stack;
 struct mem_port;
 struct zt;
@@ -49,6 +50,8 @@ int zt_close(struct zt *t, struct zt_leaks *leaks);
 bool zt_leaks(struct zt *t, struct zt_leaks *leaks);
 
 struct zf_stack *zt_stack(struct zt *t);
+/* The stack from the inside, for this project's own tests. */
+struct zf_ctx *zt_ctx(struct zt *t);
 /* For mtu, link, faults and harsh modes: drivers/mem/mem.h. */
 struct mem_port *zt_port(struct zt *t);
 /* The port of the next zt_open() without `interface`, to set it up before. */

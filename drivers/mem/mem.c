@@ -58,6 +58,15 @@ mem_open(const struct port_open_args *args, struct port_info *info, void **priv)
 	if (c->hold != 0)
 		info->caps = (info->caps & ~(uint32_t)PORT_TX_COPIES) | PORT_TX_HOLDS;
 	p->caps = info->caps;
+	if ((p->caps & (PORT_CSUM_TX_IP | PORT_CSUM_TX_UDP | PORT_CSUM_TX_TCP)) != 0)
+		info->tx_offloads |= RTE_MBUF_F_TX_IPV4;
+	if (p->caps & PORT_CSUM_TX_IP)
+		info->tx_offloads |= RTE_MBUF_F_TX_IP_CKSUM;
+	if (p->caps & PORT_CSUM_TX_UDP)
+		info->tx_offloads |= RTE_MBUF_F_TX_UDP_CKSUM;
+	if (p->caps & PORT_CSUM_TX_TCP)
+		info->tx_offloads |= RTE_MBUF_F_TX_TCP_CKSUM;
+	p->tx_offloads = info->tx_offloads;
 	info->rx_headroom = c->rx_headroom;
 	info->buf_bytes = c->buf_bytes;
 	info->socket_id = -1;

@@ -37,7 +37,7 @@ struct mem_cfg {
 	uint8_t mac[6];       /* default 02:00:00:00:00:01; .../b ends in 02 */
 	uint16_t mtu;         /* 1500 */
 	uint16_t queues_max;  /* 1 */
-	uint32_t caps;        /* enum port_cap; default MEM_CAPS_DEFAULT. PORT_RX_PEEK decides whether peek is there */
+	uint32_t caps;        /* enum port_cap; default MEM_CAPS_DEFAULT. PORT_CSUM_TX_* are carried out */
 	uint32_t rx_ring_max; /* frames waiting; rounded up to a power of two; 32768 */
 	uint32_t tx_ring_max;
 	uint32_t rx_headroom;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * What an adapter with receive checksum offload would say of a frame. Written without lib/ip, so that the two can
+ * What an adapter with receive checksum offload would say of a frame, and what one with transmit offload would do. Written without lib/ip, so that the two can
  * disagree; knows Ethernet, one VLAN tag, IPv4, UDP and TCP, and says "unknown" of everything else.
  */
 #include "mem/mem_priv.h"
@@ -27,6 +27,53 @@ static uint32_t
 get16(const uint8_t *b)
 {
 	return (uint32_t)b[0] << 8 | b[1];
+}
+
+static void
+put16(uint8_t *b, uint32_t v)
+{
+	b[0] = (uint8_t)(v >> 8);
+	b[1] = (uint8_t)v;
+}
+
+static uint32_t
+finish(uint32_t sum)
+{
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return ~sum & 0xffff;
+}
+
+bool
+mem_fill(uint8_t *frame, uint32_t len, const struct rte_mbuf *m)
+{
+	uint32_t l3 = m->l2_len, l4 = l3 + m->l3_len, at, sum;
+
+	if ((m->ol_flags & RTE_MBUF_F_TX_IPV4) == 0 || m->l2_len < 14 || m->l3_len < 20 || l4 + 8 > len ||
+	    frame[l3] != (0x40 | m->l3_len / 4))
+		return false;
+	if (m->ol_flags & RTE_MBUF_F_TX_IP_CKSUM) {
+		put16(frame + l3 + 10, 0);
+		put16(frame + l3 + 10, finish(sum16(frame + l3, m->l3_len, 0)));
+	}
+	switch (m->ol_flags & RTE_MBUF_F_TX_L4_MASK) {
+	case 0:
+		return true;
+	case RTE_MBUF_F_TX_UDP_CKSUM:
+		at = l4 + 6;
+		break;
+	case RTE_MBUF_F_TX_TCP_CKSUM:
+		at = l4 + 16;
+		break;
+	default:
+		return false;
+	}
+	if (at + 2 > len)
+		return false;
+	/* The field holds the sum of the pseudo header, as rte_ipv4_phdr_cksum() would have it. */
+	sum = finish(sum16(frame + l4, len - l4, 0));
+	put16(frame + at, sum == 0 && at == l4 + 6 ? 0xffff : sum);
+	return true;
 }
 
 uint64_t

@@ -60,6 +60,7 @@ struct mem_port {
 	struct mem_stats stats;
 	struct port_host host; /* copy; opaque stays valid until close */
 	uint32_t caps;         /* as told at open */
+	uint64_t tx_offloads;  /* likewise */
 	uint32_t rx_ring, tx_ring;
 	uint16_t n_queues;
 	struct mem_queue q[MEM_QUEUES_MAX];
@@ -95,6 +96,8 @@ void mem_link_send(struct mem_port *p, const uint8_t *frame, uint32_t len);
 
 /* mem_csum.c: RTE_MBUF_F_RX_* bits that tell the truth about a frame's checksums. */
 uint64_t mem_judge(const uint8_t *frame, uint32_t len);
+/* Fill in the checksums that @m asks for; false if it asks for nonsense. */
+bool mem_fill(uint8_t *frame, uint32_t len, const struct rte_mbuf *m);
 
 /* mem_tx.c */
 uint16_t mem_tx(void *queue, struct rte_mbuf **pkts, uint16_t n);

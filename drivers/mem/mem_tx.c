@@ -93,7 +93,7 @@ judge_chain(struct mem_port *p, const struct rte_mbuf *m)
 		mem_fault(p, "sent mbuf: frame too short or too long");
 		return sum <= MEM_FRAME_MAX;
 	}
-	if ((m->ol_flags & RTE_MBUF_F_TX_OFFLOAD_MASK) != 0)
+	if ((m->ol_flags & RTE_MBUF_F_TX_OFFLOAD_MASK & ~p->tx_offloads) != 0)
 		mem_fault(p, "sent mbuf: asks for offloads that the port does not have");
 	return true;
 }
@@ -127,6 +127,8 @@ take_one(struct mem_queue *q, struct rte_mbuf *m)
 			len += x->data_len;
 		}
 		s.hash = hash_chain(m);
+		if ((m->ol_flags & RTE_MBUF_F_TX_OFFLOAD_MASK) != 0 && !mem_fill(flat, len, m))
+			mem_fault(p, "sent mbuf: offload fields that make no sense");
 		mem_depart(p, flat, len);
 	} else {
 		s.hash = hash_chain(m);
