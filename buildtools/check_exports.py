@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
 """What libonload_zf.so exports = what the public headers declare = the version map; the bundled static library leaves
-the same names global and has nothing undefined but libc's and the documented libraries' symbols."""
+the same names global."""
 import os
 import re
 import subprocess

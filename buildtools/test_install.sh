@@ -64,8 +64,12 @@ int main(void)
 }
 TXT
 
-# flags OPTION...: pkg-config on the installed tree, as if it lay where it was made for.
-flags() { PKG_CONFIG_PATH=${pc%/*} pkg-config --define-variable=prefix="$work/dest$prefix" "$@"; }
+# flags OPTION...: pkg-config on the installed tree, as if it lay where it was made for. The path may have spaces, which
+# pkg-config does not quote: it is put in afterwards.
+flags() {
+	PKG_CONFIG_PATH=${pc%/*} pkg-config --define-variable=prefix=/install-prefix "$@" |
+		sed 's,/install-prefix,"$work/dest$prefix",g'
+}
 # compile OUTPUT FLAGS...: pkg-config's words, split as the shell of a Makefile would.
 compile() { eval "gcc -Wall -Wextra -Werror \"\$work/app.c\" -o \"\$work/$1\" $2"; }
 run_app() { ZF_ATTR='interface=wire:loop;ipv4=10.0.0.1/24' LD_LIBRARY_PATH=$libdir timeout 60 "$work/$1"; }
@@ -99,7 +103,9 @@ fi
 # A project outside of the tree; the copy has sources only, as a packaged release would.
 sub=$work/outside
 mkdir -p -- "$sub/subprojects/zf-dpdk"
-(cd "$ROOT" && tar -c --exclude='./build' --exclude='./build-*' --exclude=./.git .) | tar -x -C "$sub/subprojects/zf-dpdk"
+for part in meson.build meson_options.txt README.md LICENSE include lib drivers app examples test doc buildtools; do
+	cp -R -- "$ROOT/$part" "$sub/subprojects/zf-dpdk/"
+done
 cp -- "$work/app.c" "$sub/"
 cat >"$sub/meson.build" <<'TXT'
 project('outside', 'c', default_options: ['c_std=c99'])
