@@ -108,6 +108,11 @@ pop_all(struct rng *r, unsigned rearm)
 		}
 		last = due;
 		world.due[i] = UINT64_MAX;
+		if (world.w.next_due > oracle_next() ||
+		    (world.w.n_armed == 0) != (world.w.next_due == UINT64_MAX)) {
+			CU_FAIL("next_due while popping");
+			return false;
+		}
 		if (rng_below(r, 256) < rearm)
 			arm((int)rng_below(r, N), world.now + 1 + rng_below(r, 100 * TICK));
 		if (rng_below(r, 256) < rearm)
@@ -117,6 +122,11 @@ pop_all(struct rng *r, unsigned rearm)
 	}
 	if (oracle_next() <= world.now) {
 		CU_FAIL("left behind");
+		return false;
+	}
+	/* It follows the clock, so that what is armed next lies at the level of its distance. */
+	if (world.w.cur != world.now >> WHEEL_TICK_SHIFT) {
+		CU_FAIL("stands still");
 		return false;
 	}
 	return true;
