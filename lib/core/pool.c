@@ -84,11 +84,26 @@ pool_hold(struct zf_pool *p)
 	pthread_mutex_unlock(&pool_lock);
 }
 
+#if POOL_POISONS
+/* EAL clears memory that it takes back. */
+static void
+unpoison_obj(struct rte_mempool *mp, void *arg, void *obj, unsigned i)
+{
+	(void)mp;
+	(void)arg;
+	(void)i;
+	pool_unpoison((struct rte_mbuf *)obj);
+}
+#endif
+
 static bool
 pool_try_free(struct zf_pool *p)
 {
 	if (rte_mempool_avail_count(p->mp) != p->n_bufs)
 		return false;
+#if POOL_POISONS
+	rte_mempool_obj_iter(p->mp, unpoison_obj, NULL);
+#endif
 	rte_mempool_free(p->mp);
 	free(p);
 	return true;

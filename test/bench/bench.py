@@ -1,0 +1,139 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Measure what the library costs, beside its budgets.
+
+bench.py [--build DIR] [--json] [--calls-only] [--update] [--check]
+
+  --build DIR    a release build (build/release)
+  --calls-only   instructions per call only, no round trips
+  --check        exit 1 if a call takes more than 2 % more instructions than test/bench/baseline.json says
+  --update       write the counts into test/bench/baseline.json
+  --json         one JSON object instead of tables
+
+Instructions are callgrind's, user space only; they repeat exactly for the same binary and machine. Round trips are
+medians of interleaved runs of the raw wire and of UDP over it, two processes on the first two CPUs.
+Exit status: 0 fine, 1 worse than the baseline or a program failed, 2 usage, 77 valgrind is not installed."""
+import argparse
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+BASELINE = os.path.join(HERE, "baseline.json")
+COUNT = 2000
+# name: (operation of calls, function(s) to collect in, budget)
+ROWS = {
+    "idle": ("idle", "z_idle", 90),
+    "udp_send": ("udp_send", "z_udp_send", 220),
+    "udp_send_iov": ("udp_send_iov", "z_udp_send_iov", None),
+    "udp_recv": ("udp_send", "z_udp_recv", 290),
+    "udp_rtt": ("udp_rtt", "z_udp_*", 1020),
+}
+TEXT = {
+    "idle": "reactor call, nothing to do",
+    "udp_send": "UDP send (zfut_send_single)",
+    "udp_send_iov": "UDP send (zfut_send, no flags)",
+    "udp_recv": "UDP receive: reactor + zc_recv + done",
+    "udp_rtt": "UDP round trip, both sides",
+}
+TOLERANCE = 1.02
+
+
+def collect(calls, op, toggle, count, tmp):
+    """Instructions collected inside @toggle while @calls runs @op @count times."""
+    out = os.path.join(tmp, "callgrind.out")
+    cmd = ["valgrind", "--tool=callgrind", "--collect-atstart=no", f"--toggle-collect={toggle}",
+           f"--callgrind-out-file={out}", calls, op, str(count), "12"]
+    r = subprocess.run(cmd, capture_output=True, text=True, timeout=300)
+    if r.returncode != 0:
+        sys.exit(f"bench: {' '.join(cmd)} failed:\n{r.stderr[-2000:]}")
+    m = re.search(r"^(?:summary|totals): (\d+)", open(out, encoding="utf-8").read(), re.M)
+    return int(m.group(1))
+
+
+def instructions(calls):
+    res = {}
+    with tempfile.TemporaryDirectory() as tmp:
+        for name, (op, toggle, _) in ROWS.items():
+            # Twice as many minus as many: what happens once only falls out.
+            few, many = (collect(calls, op, toggle, n, tmp) for n in (COUNT, 2 * COUNT))
+            res[name] = round((many - few) / COUNT, 1)
+    return res
+
+
+def round_trips(build, rounds=5, iters=200000, size=64):
+    """Median of each percentile over interleaved runs: raw wire, UDP."""
+    wire = os.path.join(build, "test/bench/wire_raw")
+    pp = os.path.join(build, "examples/zfudppingpong")
+    runs = {"wire": [], "udp": []}
+    cpus = sorted(os.sched_getaffinity(0))[:2]
+    if len(cpus) < 2:
+        return None
+    pin = lambda i: ["taskset", "-c", str(cpus[i])]
+    with tempfile.TemporaryDirectory() as tmp:
+        for r in range(rounds):
+            p = os.path.join(tmp, f"w{r}")
+            args = ["--path", p, "--iter", str(iters), "--size", str(size), "--json"]
+            b = subprocess.Popen(pin(1) + [wire, "--role", "b"] + args, stdout=subprocess.DEVNULL)
+            a = subprocess.run(pin(0) + [wire, "--role", "a"] + args, capture_output=True, text=True, timeout=120)
+            b.wait(timeout=60)
+            runs["wire"].append(json.loads(a.stdout)["rtt_ns"])
+            env = lambda n: dict(os.environ, ZF_ATTR=f"interface=wire:{p}u;ipv4=10.0.0.{n}/24")
+            args = ["-s", str(size), "-i", str(iters), "--json"]
+            b = subprocess.Popen(pin(1) + [pp] + args + ["pong", "10.0.0.2:9", "10.0.0.1:9"], env=env(2),
+                                 stdout=subprocess.DEVNULL)
+            a = subprocess.run(pin(0) + [pp] + args + ["-f", "ping", "10.0.0.1:9", "10.0.0.2:9"], env=env(1),
+                               capture_output=True, text=True, timeout=120)
+            b.wait(timeout=60)
+            runs["udp"].append(json.loads(a.stdout)["rtt_ns"])
+    med = lambda xs: sorted(xs)[len(xs) // 2]
+    return {k: {p: med([r[p] for r in v]) for p in ("min", "p50", "p99")} for k, v in runs.items()}
+
+
+def main():
+    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    ap.add_argument("--build", default=os.path.join(ROOT, "build", "release"))
+    for flag in ("--json", "--calls-only", "--update", "--check"):
+        ap.add_argument(flag, action="store_true")
+    a = ap.parse_args()
+    calls = os.path.join(a.build, "test/bench/calls")
+    if not os.path.exists(calls):
+        ap.error(f"{calls} does not exist: build it, or name another --build")
+    if shutil.which("valgrind") is None:
+        print("bench: valgrind is not installed: apt-get install valgrind", file=sys.stderr)
+        return 77
+    ins = instructions(calls)
+    rtt = None if a.calls_only else round_trips(a.build)
+    base = json.load(open(BASELINE, encoding="utf-8")) if os.path.exists(BASELINE) else {}
+    worse = [n for n in ins if n in base and ins[n] > base[n] * TOLERANCE]
+    if a.update:
+        with open(BASELINE, "w", encoding="utf-8") as f:
+            json.dump(ins, f, indent=2)
+            f.write("\n")
+    if a.json:
+        print(json.dumps({"instructions": ins, "round_trip_ns": rtt, "worse": worse}))
+    else:
+        print(f"{'instructions per call':40} {'budget':>8} {'now':>8} {'ratio':>6} {'baseline':>9}")
+        for n, v in ins.items():
+            bud = ROWS[n][2]
+            print(f"{TEXT[n]:40} {bud or '-':>8} {v:8.1f} {v / bud if bud else 0:6.2f} {base.get(n, '-'):>9}")
+        if rtt:
+            print(f"\n{'full round trip, two processes, 64 bytes':40} {'min':>8} {'p50':>8} {'p99':>8}  ns")
+            for k, v in rtt.items():
+                print(f"{k:40} {v['min']:8} {v['p50']:8} {v['p99']:8}")
+            print(f"{'UDP over raw wire (budget 100)':40} {'':8} {rtt['udp']['p50'] - rtt['wire']['p50']:8}")
+    if a.check:
+        for n in worse:
+            print(f"bench: {n}: {ins[n]} instructions, baseline {base[n]}: more than 2 % worse", file=sys.stderr)
+        print(f"bench: {len(ins) - len(worse)} passed, {len(worse)} failed, 0 skipped")
+        return 1 if worse else 0
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
