@@ -9,10 +9,12 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 
 import checklib
 
+HAVE_CLANG = shutil.which('clang') is not None
 WARN = ['-Wall', '-Wextra', '-Werror', '-Wno-unused-parameter']
 UMBRELLA = 'include/zf/zf.h'
 LANGUAGES = {'C99': ['-x', 'c', '-std=c99'], 'C11': ['-x', 'c', '-std=c11'], 'C++17': ['-x', 'c++', '-std=c++17']}
@@ -29,8 +31,9 @@ int nothing;
 
 
 class Job:
-    def __init__(self, path, what, flags, source):
+    def __init__(self, path, what, flags, source, clang=False):
         self.path, self.what, self.flags, self.source = path, what, flags, source
+        self.compiler = compiler('c++' in flags, clang)
 
 
 def dpdk_flags():
@@ -47,8 +50,8 @@ def umbrella_guard(root):
 
 def jobs_of(root, findings):
     inc = ['-I', os.path.join(root, 'include')]
-    private = inc + ['-I', os.path.join(root, 'lib'), '-I', os.path.join(root, 'drivers'), '-I', os.path.join(root, 'test'),
-                     '-msse4.2', '-DZF_LOG_CEILING=7', '-DZF_TEST=1', '-DZF_CHECKS=1'] + dpdk_flags()
+    private = inc + ['-I', os.path.join(root, 'lib'), '-I', os.path.join(root, 'drivers'),
+                     '-I', os.path.join(root, 'test'), '-msse4.2', '-DZF_LOG_CEILING=7', '-DZF_TEST=1', '-DZF_CHECKS=1'] + dpdk_flags()
     guard = umbrella_guard(root)
     if guard is None:
         findings.add(UMBRELLA, 1, 'no include guard', 'the umbrella has one', 'add it')
@@ -59,7 +62,8 @@ def jobs_of(root, findings):
             name = path[len('include/'):]
             alone = [] if path == UMBRELLA else [f'-D{guard}']
             for language, flags in LANGUAGES.items():
-                jobs.append(Job(path, language, [*flags, '-pedantic', *WARN, *inc, *alone], f'#include <{name}>\nint nothing;\n'))
+                jobs.append(Job(path, language, [*flags, '-pedantic', *WARN, *inc, *alone],
+                                f'#include <{name}>\nint nothing;\n'))
         elif path.startswith('include/'):
             for language, flags in (('gnu11', GNU11), ('gnu++17', ['-x', 'c++', '-std=gnu++17'])):
                 jobs.append(Job(path, language, [*flags, *WARN, *inc, *dpdk_flags()], f'#include "{path[8:]}"\nint nothing;\n'))
@@ -68,8 +72,13 @@ def jobs_of(root, findings):
                             f'#include "{os.path.basename(path)}"\nint nothing;\n'))
     for message, marker in (('zfur_msg', 'ZFUT_FLAG_DONT_FRAGMENT'), ('zft_msg', 'ZF_TCP_H')):
         for language, flags in LANGUAGES.items():
-            jobs.append(Job(UMBRELLA, f'{message} embedded, {language}', [*flags, *WARN, *inc],
-                            EMBED.format(message=message, marker=marker)))
+            for clang in (False, True) if HAVE_CLANG else (False,):
+                jobs.append(Job(UMBRELLA, f'{message} embedded, {language}, {"clang" if clang else "gcc"}',
+                                [*flags, *WARN, *inc], EMBED.format(message=message, marker=marker), clang))
+    if HAVE_CLANG:
+        for language, flags in LANGUAGES.items():
+            jobs.append(Job(UMBRELLA, f'{language}, clang', [*flags, '-pedantic', *WARN, *inc],
+                            '#include <zf/zf.h>\nint nothing;\n', True))
     return jobs
 
 
@@ -78,17 +87,22 @@ def state_of(root):
     h = hashlib.sha256()
     for path in checklib.tree_files(root, ['.h', '.def'], ['include', 'lib', 'drivers', 'examples', 'app', 'test']):
         h.update(path.encode() + b'\0' + checklib.read(root, path).encode() + b'\0')
-    for command in ([*compiler(False), '--version'], [*compiler(True), '--version'], ['pkg-config', '--modversion', 'libdpdk']):
+    commands = [[*compiler(False), '--version'], [*compiler(True), '--version'], ['pkg-config', '--modversion', 'libdpdk']]
+    if HAVE_CLANG:
+        commands.append(['clang', '--version'])
+    for command in commands:
         h.update(subprocess.run(command, capture_output=True, check=False).stdout)
     return h.hexdigest()
 
 
-def compiler(cxx):
+def compiler(cxx, clang=False):
+    if clang:
+        return ['clang++' if cxx else 'clang']
     return (os.environ.get('CXX', 'g++') if cxx else os.environ.get('CC', 'gcc')).split()
 
 
 def compile_one(root, job):
-    command = [*compiler('c++' in job.flags), '-fsyntax-only', *job.flags, '-']
+    command = [*job.compiler, '-fsyntax-only', *job.flags, '-']
     run = subprocess.run(command, input=job.source, text=True, capture_output=True, check=False, cwd=root)
     if run.returncode == 0:
         return None
@@ -124,8 +138,8 @@ def check(root, findings, args):
 
 
 ZF_H = ('#ifndef ZF_ZF_H\n#define ZF_ZF_H\n#include <sys/uio.h>\n#define ZFUT_FLAG_DONT_FRAGMENT 1\n'
-        '#ifdef __cplusplus\n#define N 0\n#else\n#define N\n#endif\n'
-        'struct zfur_msg {\n\tint iovcnt;\n#ifdef __cplusplus\n\t__extension__\n#endif\n\tstruct iovec iov[N];\n};\n'
+        '#if defined(__cplusplus) || defined(__clang__)\n#define N 0\n#else\n#define N\n#endif\n'
+        'struct zfur_msg {\n\tint iovcnt;\n#ifndef __STRICT\n\t__extension__\n#endif\n\tstruct iovec iov[N];\n};\n'
         '#include <zf/part.h>\n#endif\n')
 PART = '#ifndef ZF_PART_H\n#define ZF_PART_H\n#ifndef ZF_ZF_H\n#error "zf.h"\n#endif\nstruct part { int a; };\n#endif\n'
 
