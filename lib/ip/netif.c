@@ -277,6 +277,8 @@ netif_parse_env(struct netif *n, unsigned slot, struct parse_env *env)
 		env->n_addrs++;
 	}
 	env->ip = env->ips[0];
+	if (env->n_addrs == 1 && env->vlan == 0 && !env->loop)
+		env->fast_ip = env->ip;
 	netif_unlock(n);
 }
 

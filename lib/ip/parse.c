@@ -6,15 +6,6 @@
 
 #include "ip/csum.h"
 
-static inline uint64_t
-load64(const uint8_t *p)
-{
-	uint64_t v;
-
-	memcpy(&v, p, sizeof(v));
-	return v;
-}
-
 bool
 parse_is_own(const struct parse_env *env, be32_t a)
 {
@@ -218,7 +209,7 @@ parse_ip(const uint8_t *frame, uint32_t len, uint32_t csum, const struct parse_e
 	return parse_l4(frame, total - hlen, csum, env, s);
 }
 
-static ZF_NOINLINE int
+int
 parse_slow(const uint8_t *frame, uint32_t len, uint32_t csum, const struct parse_env *env,
 	   struct seg *s)
 {
@@ -268,62 +259,11 @@ parse_slow(const uint8_t *frame, uint32_t len, uint32_t csum, const struct parse
 	}
 }
 
-/* Ethernet type IPv4, version 4 with 5 header words, as the 32 bits at offset 12 of an untagged frame hold them
- * (type of service masked out).
- */
-#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-#define FAST_TYPE      0x00450008u
-#define FAST_TYPE_MASK 0x00ffffffu
-#else
-#define FAST_TYPE      0x08004500u
-#define FAST_TYPE_MASK 0xffffff00u
-#endif
-
-/* The frequent frame, a subset of what parse_slow() accepts: untagged, to our MAC and our first address, no options,
- * no fragment, checksums known to be good, from a plain unicast address that is not ours.
- */
 int
 parse_frame(const uint8_t *frame, uint32_t len, uint32_t csum, const struct parse_env *env,
 	    struct seg *s)
 {
-	const struct hdr_ip4 *ip = (const struct hdr_ip4 *)(frame + sizeof(struct hdr_eth));
-	const struct hdr_udp *udp = (const struct hdr_udp *)(ip + 1);
-	uint32_t type, total, ulen, src;
-
-	if (zf_unlikely(len < sizeof(struct hdr_eth) + sizeof(*ip) + sizeof(*udp)))
-		goto slow;
-	memcpy(&type, frame + 12, sizeof(type));
-	total = be16_host(ip->total_len);
-	ulen = be16_host(udp->len);
-	src = be32_host(ip->src);
-	if (load64(frame) << 16 == env->mac_key &&                 /* to our MAC; 0 never matches a key */
-	    (type & FAST_TYPE_MASK) == FAST_TYPE &&                /* untagged IPv4 without options */
-	    (ip->frag.raw & BE16_C(IP4_FLAG_MF | IP4_OFF_MASK).raw) == 0 && /* whole */
-	    ip->proto == IP_PROTO_UDP &&
-	    be32_eq(ip->dst, env->ip) &&                           /* to our first address */
-	    load64(frame + 6) << 16 != env->mac_key &&             /* not our own frame */
-	    src - 0x01000000u < 0xdf000000u &&                     /* from 1.0.0.0 to 223.255.255.255 */
-	    src >> 24 != 127 &&                                    /* but not 127/8 */
-	    !be32_eq(ip->src, env->ip) &&                          /* not from ourselves */
-	    env->n_addrs == 1 &&                                   /* so no other address to compare with */
-	    !be32_eq(ip->src, env->bcasts[0]) &&
-	    (csum & (CSUM_IP_GOOD | CSUM_L4_GOOD)) == (CSUM_IP_GOOD | CSUM_L4_GOOD) &&
-	    total <= len - sizeof(struct hdr_eth) &&               /* nothing cut off */
-	    ulen >= sizeof(*udp) && ulen + sizeof(*ip) <= total) { /* UDP length within the IP packet */
-		s->src = ip->src;
-		s->dst = ip->dst;
-		s->sport = udp->src;
-		s->dport = udp->dst;
-		s->l3_off = sizeof(struct hdr_eth);
-		s->l4_off = sizeof(struct hdr_eth) + sizeof(*ip);
-		s->pay_off = sizeof(struct hdr_eth) + sizeof(*ip) + sizeof(*udp);
-		s->pay_len = (uint16_t)(ulen - sizeof(*udp));
-		s->ip_len = (uint16_t)total;
-		s->proto = IP_PROTO_UDP;
-		s->cast = CAST_UNICAST;
-		s->mac_cast = CAST_UNICAST;
+	if (parse_fast_udp(frame, len, csum, env, s))
 		return PARSE_UDP;
-	}
-slow:
 	return parse_slow(frame, len, csum, env, s);
 }

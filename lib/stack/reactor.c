@@ -12,6 +12,7 @@
 #include "ip/frag.h"
 #include "ip/icmp.h"
 #include "stack/stack.h"
+#include "udp/udp_fast.h"
 
 /* Checksum verdict of the port, from mbuf flags to the parser's. */
 static ZF_ALWAYS_INLINE uint32_t
@@ -198,9 +199,14 @@ input_frame(struct zf_ctx *ctx, struct rte_mbuf *m)
 		if (m == NULL)
 			return;
 	}
-	kind = parse_frame(rte_pktmbuf_mtod(m, const uint8_t *), m->data_len, csum_verdict(m->ol_flags),
-			   &ctx->ip->env, &s);
-	if (zf_likely(kind == PARSE_UDP))
+	if (zf_likely(parse_fast_udp(rte_pktmbuf_mtod(m, const uint8_t *), m->data_len,
+				     csum_verdict(m->ol_flags), &ctx->ip->env, &s))) {
+		udp_input(ctx, m, &s);
+		return;
+	}
+	kind = parse_slow(rte_pktmbuf_mtod(m, const uint8_t *), m->data_len, csum_verdict(m->ol_flags),
+			  &ctx->ip->env, &s);
+	if (kind == PARSE_UDP)
 		udp_input(ctx, m, &s);
 	else
 		input_other(ctx, m, kind, &s);

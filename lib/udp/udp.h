@@ -132,10 +132,9 @@ void udp_room_init(struct udp_room *r, struct zf_ctx *ctx);
 /* Release every zocket that is still open: their buffers go home, their addresses are free again. */
 void udp_room_fini(struct zf_ctx *ctx);
 
-/* A checked datagram in @m, described by @s; takes @m over. @m may be a chain (reassembled): then every segment's
- * data is exactly its part of the payload, and pkt_meta of the first has l3_off and l4_off set, from buf_addr.
- */
-void udp_input(struct zf_ctx *ctx, struct rte_mbuf *m, const struct seg *s);
+/* Ends of udp_input() (udp_fast.h): no zocket, or several may want it; and no room in the zocket's queue. */
+void udp_input_slow(struct zf_ctx *ctx, struct rte_mbuf *m, const struct seg *s);
+void udp_input_full(struct zf_ctx *ctx, struct zfur *us, struct rte_mbuf *m);
 
 /* A valid ICMP error that quotes a datagram of ours. True if it found its zocket. */
 bool udp_icmp_error(struct zf_ctx *ctx, be32_t src, be16_t sport, be32_t dst, be16_t dport, uint8_t type,

@@ -2,50 +2,12 @@
  *
  * From a parsed datagram to the queue of a zocket, and from there to the application. Binding is in udp_bind.c.
  */
-#include "udp/udp.h"
-
 #include <errno.h>
 #include <string.h>
 #include <sys/epoll.h>
 
 #include "ip/icmp.h"
-#include "udp/udp_tab.h"
-
-/* Append one datagram to a zocket's queue. */
-static ZF_ALWAYS_INLINE void
-udp_enqueue(struct zf_ctx *ctx, struct zfur *us, struct rte_mbuf *m)
-{
-	pkt_meta(m)->next = NULL;
-	if (us->head == NULL)
-		us->head = m;
-	else
-		pkt_meta(us->tail)->next = m;
-	us->tail = m;
-	us->count++;
-	us->rx_dgrams++;
-	us->w.ready |= EPOLLIN;
-	ctx->rx_held += m->nb_segs;
-	ctx->visible = 1;
-}
-
-static ZF_ALWAYS_INLINE void
-udp_note(struct rte_mbuf *m, const struct seg *s)
-{
-	struct pkt_meta *meta = pkt_meta(m);
-
-	if (zf_unlikely(m->nb_segs > 1))
-		return; /* reassembled: the offsets are set, and each segment is all payload */
-	meta->off = s->pay_off;
-	meta->len = s->pay_len;
-	meta->l3_off = s->l3_off;
-	meta->l4_off = s->l4_off;
-}
-
-static ZF_ALWAYS_INLINE bool
-udp_has_room(const struct zf_ctx *ctx, const struct zfur *us)
-{
-	return us->count < us->limit && ctx->rx_held < ctx->rx_hold_max;
-}
+#include "udp/udp_fast.h"
 
 /* Another buffer with the same bytes, for one more zocket. Chains are copied segment by segment. */
 static struct rte_mbuf *
@@ -75,18 +37,6 @@ udp_copy(struct zf_ctx *ctx, struct rte_mbuf *m)
 	return first;
 }
 
-/* Queue @m, or a reason to drop it. */
-static bool
-udp_deliver(struct zf_ctx *ctx, struct zfur *us, struct rte_mbuf *m)
-{
-	if (zf_unlikely(!udp_has_room(ctx, us))) {
-		us->rx_drops++;
-		return false;
-	}
-	udp_enqueue(ctx, us, m);
-	return true;
-}
-
 /* Multicast and broadcast: to every zocket with a matching binding, once each. The first one found gets the buffer
  * itself, at the end, since copies are made of it.
  */
@@ -113,46 +63,44 @@ udp_input_many(struct zf_ctx *ctx, struct rte_mbuf *m, const struct seg *s)
 			continue;
 		}
 		copy = udp_copy(ctx, m);
-		if (copy != NULL && udp_deliver(ctx, us, copy)) {
+		if (copy != NULL && udp_has_room(ctx, us)) {
+			udp_enqueue(ctx, us, copy);
 			ctx_count(ctx, CNT_UDP_COPIES);
 			continue;
 		}
+		us->rx_drops++;
 		ctx_count(ctx, CNT_UDP_COPY_FAILED);
 		if (copy != NULL)
 			pkt_put(ctx->pool, copy);
 	}
-	if (first != NULL && udp_deliver(ctx, first, m)) {
-		ctx_count(ctx, CNT_RX_UDP);
+	if (first == NULL) {
+		ctx_count(ctx, CNT_RX_DROP_BROADCAST);
+		pkt_put(ctx->pool, m);
 		return;
 	}
-	ctx_count(ctx, first != NULL ? CNT_RX_DROP_UDP_QUEUE : CNT_RX_DROP_BROADCAST);
+	udp_deliver(ctx, first, m);
+}
+
+void
+udp_input_slow(struct zf_ctx *ctx, struct rte_mbuf *m, const struct seg *s)
+{
+	if (s->cast != CAST_UNICAST) {
+		udp_input_many(ctx, m, s);
+		return;
+	}
+	ctx_count(ctx, CNT_RX_DROP_UDP_NO_PORT);
+	/* On a shared queue the port may be another stack's, which put the datagram together from the same fragments. */
+	if (netif_bind_owners(ctx->netif, IP_PROTO_UDP, s->dst, s->dport, s->src, s->sport, false) == 0)
+		icmp_port_unreachable(ctx, m, s);
 	pkt_put(ctx->pool, m);
 }
 
 void
-udp_input(struct zf_ctx *ctx, struct rte_mbuf *m, const struct seg *s)
+udp_input_full(struct zf_ctx *ctx, struct zfur *us, struct rte_mbuf *m)
 {
-	struct udp_room *r = ctx->udp;
-	uint32_t i;
-
-	if (zf_unlikely(s->cast != CAST_UNICAST)) {
-		udp_input_many(ctx, m, s);
-		return;
-	}
-	i = udp_find(ctx, r, s);
-	if (zf_unlikely(i == UDP_NONE)) {
-		ctx_count(ctx, CNT_RX_DROP_UDP_NO_PORT);
-		icmp_port_unreachable(ctx, m, s);
-		pkt_put(ctx->pool, m);
-		return;
-	}
-	udp_note(m, s);
-	if (zf_unlikely(!udp_deliver(ctx, &r->zfurs[r->binds[i].zfur], m))) {
-		ctx_count(ctx, CNT_RX_DROP_UDP_QUEUE);
-		pkt_put(ctx->pool, m);
-		return;
-	}
-	ctx_count(ctx, CNT_RX_UDP);
+	us->rx_drops++;
+	ctx_count(ctx, CNT_RX_DROP_UDP_QUEUE);
+	pkt_put(ctx->pool, m);
 }
 
 bool
