@@ -22,7 +22,7 @@ link_off(const struct wheel *w, const struct wheel_link *l)
 	ptrdiff_t d = (const char *)l - (const char *)w;
 
 	ZF_ASSERT((d & 7) == 0 && d / 8 == (int32_t)(d / 8));
-	return (int32_t)(d / 8);
+	return (int32_t)(d >> 3);
 }
 
 static ZF_ALWAYS_INLINE struct wheel_timer *
@@ -50,37 +50,46 @@ slot_start(const struct wheel *w, unsigned level, unsigned slot)
 	       (uint64_t)slot << shift;
 }
 
-static void
-timer_link(struct wheel *w, struct wheel_timer *t)
+/* The slot, of all levels, for a tick that is not before `cur`. */
+static ZF_ALWAYS_INLINE unsigned
+place_of(const struct wheel *w, uint64_t tick)
 {
-	unsigned high = 63 - __builtin_clzll((t->expires_tick ^ w->cur) | (WHEEL_LEVEL_SLOTS - 1));
+	unsigned high = 63 - __builtin_clzll((tick ^ w->cur) | (WHEEL_LEVEL_SLOTS - 1));
 	unsigned level = high / WHEEL_LEVEL_BITS;
-	unsigned slot = (t->expires_tick >> (level * WHEEL_LEVEL_BITS)) & (WHEEL_LEVEL_SLOTS - 1);
-	unsigned place = level * WHEEL_LEVEL_SLOTS + slot;
+	unsigned slot = (tick >> (level * WHEEL_LEVEL_BITS)) & (WHEEL_LEVEL_SLOTS - 1);
+
+	ZF_ASSERT(tick >= w->cur && level < WHEEL_LEVELS);
+	return level * WHEEL_LEVEL_SLOTS + slot;
+}
+
+static ZF_ALWAYS_INLINE void
+timer_link(struct wheel *w, struct wheel_timer *t, unsigned place)
+{
 	struct wheel_link *head = &w->heads[place];
 	int32_t off = link_off(w, &t->link);
 
-	ZF_ASSERT(t->expires_tick >= w->cur && level < WHEEL_LEVELS);
 	t->link.next = link_off(w, head);
 	t->link.prev = head->prev;
 	link_at(w, head->prev)->next = off;
 	head->prev = off;
-	t->place = place + 1;
-	w->slots[level] |= 1ull << slot;
-	w->levels |= 1u << level;
+	t->place = (uint16_t)(place + 1);
+	w->slots[place / WHEEL_LEVEL_SLOTS] |= 1ull << (place % WHEEL_LEVEL_SLOTS);
+	w->levels |= 1u << (place / WHEEL_LEVEL_SLOTS);
 }
 
-static void
+static ZF_ALWAYS_INLINE void
 timer_unlink(struct wheel *w, struct wheel_timer *t)
 {
-	unsigned level = (t->place - 1) / WHEEL_LEVEL_SLOTS;
-	unsigned slot = (t->place - 1) % WHEEL_LEVEL_SLOTS;
+	int32_t next = t->link.next;
+	int32_t prev = t->link.prev;
 
-	link_at(w, t->link.prev)->next = t->link.next;
-	link_at(w, t->link.next)->prev = t->link.prev;
+	link_at(w, prev)->next = next;
+	link_at(w, next)->prev = prev;
 	/* Both neighbours are one link: that is the head, now alone. */
-	if (t->link.next == t->link.prev) {
-		w->slots[level] &= ~(1ull << slot);
+	if (next == prev) {
+		unsigned level = (t->place - 1u) / WHEEL_LEVEL_SLOTS;
+
+		w->slots[level] &= ~(1ull << ((t->place - 1u) % WHEEL_LEVEL_SLOTS));
 		if (w->slots[level] == 0)
 			w->levels &= ~(1u << level);
 	}
@@ -121,7 +130,7 @@ cascade(struct wheel *w, unsigned level, unsigned slot)
 		struct wheel_timer *t = timer_of(link_at(w, off));
 
 		off = t->link.next;
-		timer_link(w, t);
+		timer_link(w, t, place_of(w, t->expires_tick));
 	}
 }
 
@@ -133,26 +142,52 @@ wheel_init(struct wheel *w, uint64_t now)
 		w->heads[i].next = w->heads[i].prev = link_off(w, &w->heads[i]);
 }
 
-void
-wheel_arm(struct wheel *w, struct wheel_timer *t, uint64_t deadline)
+/* A retransmission timer moves by microseconds with every packet and seldom leaves its slot. */
+static ZF_ALWAYS_INLINE void
+rearm_in_place(struct wheel *w, struct wheel_timer *t, uint64_t tick)
 {
-	uint64_t tick = ZF_MAX(tick_of(deadline), w->cur);
-	bool was_next = false;
+	bool was_next = wheel_expires(t) <= w->next_due;
 
-	if (wheel_is_armed(t)) {
-		if (t->expires_tick == tick)
-			return;
-		was_next = wheel_expires(t) <= w->next_due;
-		timer_unlink(w, t);
-	} else {
-		w->n_armed++;
-	}
 	t->expires_tick = tick;
-	timer_link(w, t);
+	/* Alone in the earliest slot it stays the earliest. In company next_due stays as it was:
+	 * early at worst. */
+	if (wheel_expires(t) < w->next_due || (was_next && t->link.next == t->link.prev))
+		w->next_due = wheel_expires(t);
+}
+
+static ZF_NOINLINE void
+rearm_elsewhere(struct wheel *w, struct wheel_timer *t, uint64_t tick, unsigned place)
+{
+	bool was_next = wheel_expires(t) <= w->next_due;
+
+	timer_unlink(w, t);
+	t->expires_tick = tick;
+	timer_link(w, t, place);
 	if (wheel_expires(t) < w->next_due)
 		w->next_due = wheel_expires(t);
 	else if (was_next)
 		w->next_due = next_due(w);
+}
+
+void
+wheel_arm(struct wheel *w, struct wheel_timer *t, uint64_t deadline)
+{
+	uint64_t tick = ZF_MAX(tick_of(deadline), w->cur);
+	unsigned place = place_of(w, tick);
+
+	if (t->place == place + 1) {
+		rearm_in_place(w, t, tick);
+		return;
+	}
+	if (wheel_is_armed(t)) {
+		rearm_elsewhere(w, t, tick, place);
+		return;
+	}
+	w->n_armed++;
+	t->expires_tick = tick;
+	timer_link(w, t, place);
+	if (wheel_expires(t) < w->next_due)
+		w->next_due = wheel_expires(t);
 }
 
 void
@@ -161,9 +196,10 @@ wheel_cancel(struct wheel *w, struct wheel_timer *t)
 	if (!wheel_is_armed(t))
 		return;
 	timer_unlink(w, t);
-	w->n_armed--;
 	/* Else the reactor would be woken for a timer that no longer exists. */
-	if (wheel_expires(t) <= w->next_due || w->n_armed == 0)
+	if (--w->n_armed == 0)
+		w->next_due = UINT64_MAX;
+	else if (wheel_expires(t) <= w->next_due)
 		w->next_due = next_due(w);
 }
 

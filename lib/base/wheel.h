@@ -41,9 +41,9 @@ ZF_STATIC_ASSERT(sizeof(struct wheel_timer) == 24, "three words, so that a pcb c
 
 struct wheel {
 	/* Read at each poll. No timer expires before this clock value (cycles), UINT64_MAX when
-	 * none is armed. Exact while the earliest timer is less than 64 ticks ahead or was armed as
-	 * the earliest; otherwise perhaps too early, by no more than one wake-up per level and
-	 * timer.
+	 * none is armed. Exact when the earliest timer is less than 64 ticks ahead, alone in its
+	 * slot, or was armed as the earliest and not moved since; otherwise perhaps too early, by
+	 * one wake-up per level and slot.
 	 */
 	uint64_t next_due;
 	/* Ticks. Every armed timer has expires_tick >= cur; never ahead of the clock. */
