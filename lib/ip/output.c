@@ -85,8 +85,9 @@ output_flush(struct zf_ctx *ctx)
 	if (n == 0)
 		return;
 	r->n_gather = 0;
-	if (output_backlog(ctx))
-		sent = ctx->tx(ctx->txq, r->gather, (uint16_t)n);
+	/* Not every port takes a whole burst at once: as long as it takes some, it is not full. */
+	for (uint32_t k = output_backlog(ctx) ? n : 0; k > 0 && sent < n; sent += k)
+		k = ctx->tx(ctx->txq, r->gather + sent, (uint16_t)(n - sent));
 	ctx->counters[CNT_TX_FRAMES] += sent;
 	/* ARP, ICMP and IGMP are repeated by whoever misses them: no second try here. */
 	for (uint32_t i = sent; i < n; i++) {
