@@ -155,8 +155,10 @@ ps_take(struct ps *s, void *buf, uint32_t size)
 {
 	static uint8_t b[PS_FRAME_MAX];
 	uint64_t when;
-	uint32_t n = next_sent(s, 0, b, &when);
+	uint32_t n;
 
+	ps_run(s);
+	n = next_sent(s, 0, b, &when);
 	memcpy(buf, b, ZF_MIN(n, size));
 	return n;
 }

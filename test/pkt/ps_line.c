@@ -170,7 +170,7 @@ parse_time(const char *w, struct ps_when *when, char err[128])
 
 	if (strcmp(w, "+*") == 0) {
 		when->any = true;
-		when->to_ns = 1000ull * 1000000000u;
+		when->to_ns = 10000ull * 1000000000u;
 		return 0;
 	}
 	if (!seconds(&p, &when->from_ns))
@@ -461,7 +461,7 @@ assemble(struct ps *s, bool in, struct eth_mods *e, struct ip_mods *m, const str
 		m->dst = l4->dst_ip != 0 ? l4->dst_ip : in ? us : peer;
 	ps_mac_of(s, m->src, src);
 	ps_mac_of(s, m->dst, dst);
-	if (in && (m->src == us || m->src >> 24 == 127 || m->src >> 28 >= 0xe || m->src == 0))
+	if (in && (memcmp(src, s->us_mac, 6) == 0 || (src[0] & 1) != 0 || m->src >> 24 == 127 || m->src == 0))
 		ps_mac_of(s, peer, src); /* a lie about the address, not about the frame's sender */
 	if (in && m->dst >> 28 != 0xe && dst[0] != 0xff)
 		memcpy(dst, s->us_mac, 6);

@@ -294,7 +294,7 @@ icmp(struct ps *s, char **w, int n, bool in, struct ps_l4 *l4, char err[128])
 			return BAD("icmp: '%s'?", w[i - 1]);
 	}
 	if (body > 0 && w[body][0] == '(') {
-		r = ps_payload_word(w[body], l4->b + 8, 65500);
+		r = ps_payload_word(w[body], l4->b + 8, 65507);
 		if (r < 0)
 			return BAD("payload '%s'?", w[body]);
 		l4->len = 8 + (uint32_t)r;
