@@ -118,6 +118,9 @@ rdv_msg_recv(int fd, struct rdv_msg *m, int *fds)
 			fds[i] = -1;
 	}
 	n = recvmsg(fd, &h, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	/* A peer that closed without reading all we said resets the connection; its last word is still behind that. */
+	if (n < 0 && errno == ECONNRESET)
+		n = recvmsg(fd, &h, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return 0;
 	if (n <= 0)

@@ -204,10 +204,8 @@ connect_or_listen(struct rdv *r, uint64_t now)
 			return;
 		}
 		watch(r, fd);
-		if (rdv_msg_send(fd, RDV_HELLO, r->last_epoch, RDV_NO_REASON, NULL) != 0) {
-			go_gate(r, now + GATE_LAST_NS);
-			return;
-		}
+		/* Should it fail, there may be a refusal to read. */
+		(void)rdv_msg_send(fd, RDV_HELLO, r->last_epoch, RDV_NO_REASON, NULL);
 		rdv_point(RDV_AT_HELLO);
 		r->state = S_WELCOME;
 		r->deadline = now + ANSWER_NS;
@@ -563,6 +561,7 @@ step_up(struct rdv *r, uint64_t now)
 uint64_t
 rdv_step(struct rdv *r, uint64_t now_ns)
 {
+	const bool was_up = r->link.up;
 	bool more = true;
 
 	for (int i = 0; i < STEPS_MAX && more; i++) {
@@ -585,7 +584,7 @@ rdv_step(struct rdv *r, uint64_t now_ns)
 			break;
 		}
 		/* One change of the link in a call: the caller must see each. */
-		if (more && r->state == S_UP)
+		if (r->link.up != was_up)
 			return now_ns;
 	}
 	return more ? now_ns : r->deadline;
