@@ -16,6 +16,7 @@ ROOMS = {
     'lib/tcp': ['include/zf', 'lib/base', 'lib/core', 'lib/ip'],
     'lib/stack': ['include/zf', 'lib/base', 'lib/core', 'lib/ip', 'lib/udp', 'lib/tcp'],
     'drivers/wire': ['lib/base', 'lib/core'],
+    'drivers/af_packet': ['lib/base', 'lib/core'],
     'drivers/ethdev': ['lib/base', 'lib/core'],
     'drivers/ef_vi': ['lib/base', 'lib/core'],
     'drivers/mem': ['lib/base', 'lib/core'],
