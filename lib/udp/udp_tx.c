@@ -117,14 +117,14 @@ send_fast(struct zf_ctx *ctx, struct zfut *us, const void *buf, uint32_t len, bo
 }
 
 /* One clause a line:
- *   short enough for one frame of this port, and the path is resolved (fast_bytes is 0 otherwise)
+ *   not empty, short enough for one frame of this port, and the path is resolved (fast_bytes is 0 otherwise)
  *   nothing changed on the path since the header was made, and nothing waits to be sent before us (path_gen)
  *   nothing happened to the port that must be acted on before it is used
  */
 static ZF_ALWAYS_INLINE bool
 send_is_fast(const struct zf_ctx *ctx, const struct zfut *us, size_t len)
 {
-	return len <= us->fast_bytes && us->path_gen == ctx->path_gen && !ctx_has_events(ctx);
+	return len - 1 < us->fast_bytes && us->path_gen == ctx->path_gen && !ctx_has_events(ctx);
 }
 
 void
