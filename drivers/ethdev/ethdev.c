@@ -137,7 +137,7 @@ conf_fill(struct ethdev_port *p, const struct rte_eth_dev_info *info)
 		c->txmode.offloads |= RTE_ETH_TX_OFFLOAD_TCP_CKSUM;
 	if (p->caps & PORT_TX_MULTISEG)
 		c->txmode.offloads |= RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
-	p->lsc = (flags & RTE_ETH_DEV_INTR_LSC) != 0 && p->nd.fd < 0;
+	p->lsc = (flags & RTE_ETH_DEV_INTR_LSC) != 0;
 	c->intr_conf.lsc = p->lsc;
 	c->intr_conf.rmv = (flags & RTE_ETH_DEV_INTR_RMV) != 0;
 }
@@ -166,10 +166,6 @@ mac_get(const struct ethdev_port *p, uint8_t mac[6])
 {
 	struct rte_ether_addr a;
 
-	if (p->nd.fd >= 0) {
-		memcpy(mac, p->nd.mac, 6);
-		return 0;
-	}
 	if (rte_eth_macaddr_get(p->port_id, &a) == 0 && !rte_is_zero_ether_addr(&a)) {
 		memcpy(mac, a.addr_bytes, 6);
 		return 0;
@@ -185,8 +181,6 @@ mtu_get(const struct ethdev_port *p)
 {
 	uint16_t mtu = MTU_MAX;
 
-	if (p->nd.fd >= 0)
-		return (uint16_t)ZF_MIN(p->nd.mtu, MTU_MAX);
 	if (rte_eth_dev_get_mtu(p->port_id, &mtu) < 0 || mtu > MTU_MAX)
 		mtu = MTU_MAX;
 	return mtu;
@@ -207,7 +201,7 @@ info_fill(struct ethdev_port *p, const struct rte_eth_dev_info *dev, struct port
 	info->tx_ring = p->tx_desc;
 	info->tx_offloads = p->caps & PORT_CSUM_TX_IP ? RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_IP_CKSUM : 0;
 	info->socket_id = rte_eth_dev_socket_id(p->port_id);
-	info->if_index = p->nd.fd >= 0 ? p->nd.if_index : (int)dev->if_index;
+	info->if_index = (int)dev->if_index;
 	if (info->if_index != 0)
 		if_indextoname((unsigned int)info->if_index, info->if_name);
 	return 0;
@@ -246,10 +240,9 @@ ethdev_open(const struct port_open_args *args, struct port_info *info, void **pr
 		return -ENOMEM;
 	}
 	p->host = args->host;
-	p->nd.fd = -1;
 	p->recovers = args->attr->tx_error_recovery != 0;
 	snprintf(p->spec, sizeof(p->spec), "%s", args->name);
-	rc = ethdev_probe(p, args->name, args->attr);
+	rc = ethdev_probe(p, args->name);
 	if (rc == 0) {
 		rc = open_port(p, args, &filled);
 		if (rc < 0)
@@ -394,8 +387,6 @@ ethdev_link(void *priv)
 		return PORT_LINK_GONE;
 	if (!p->started)
 		return PORT_LINK_DOWN;
-	if (p->nd.fd >= 0)
-		return netdev_link(&p->nd);
 	if (rte_eth_link_get_nowait(p->port_id, &link) < 0)
 		return PORT_LINK_DOWN;
 	return link.link_status == RTE_ETH_LINK_UP ? PORT_LINK_UP : PORT_LINK_DOWN;
@@ -462,8 +453,6 @@ ethdev_mc_list(void *priv, const uint8_t (*macs)[6], uint32_t n)
 	char said[DPDKLOG_MAX];
 	int rc;
 
-	if (p->nd.fd >= 0)
-		return netdev_mc_list(&p->nd, macs, n);
 	dpdklog_begin();
 	rc = rte_eth_dev_set_mc_addr_list(p->port_id, (struct rte_ether_addr *)(uintptr_t)macs, n);
 	if (rc == 0 && p->allmulti)

@@ -3,7 +3,7 @@
  * The driver for any DPDK port, as the table of drivers sees it. rte_ethdev.h stays in this folder.
  *
  * Names that open() takes: the name of an existing ethdev port; a PCI address or net_... device, with devargs after a
- * comma; "af_packet:" and a Linux interface.
+ * comma.
  */
 #ifndef ZF_ETHDEV_ETHDEV_H
 #define ZF_ETHDEV_ETHDEV_H

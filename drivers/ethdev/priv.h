@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * Between the files of drivers/ethdev: ethdev.c (the table's calls), probe.c (from a name to a port id), quirk.c (what
- * drivers do not say of themselves), netdev.c (the Linux interface beneath AF_PACKET), dpdklog.c (what DPDK says when it
- * refuses).
+ * drivers do not say of themselves), dpdklog.c (what DPDK says when it refuses).
  */
 #ifndef ZF_ETHDEV_PRIV_H
 #define ZF_ETHDEV_PRIV_H
@@ -12,17 +11,6 @@
 #include <rte_ethdev.h>
 
 #include "ethdev/ethdev.h"
-
-/* A Linux interface under net_af_packet. The socket receives nothing: it asks questions and holds memberships, which
- * the kernel takes back when it is closed, however the process ends.
- */
-struct netdev {
-	int fd; /* -1: the port is not on one of ours */
-	int if_index;
-	char name[IF_NAMESIZE];
-	uint8_t mac[6];
-	uint32_t mtu;
-};
 
 struct ethdev_port {
 	uint16_t port_id;
@@ -41,12 +29,11 @@ struct ethdev_port {
 	struct rte_eth_conf conf;
 	struct rte_mempool *mp; /* of queue 0 */
 	const struct port_host *host;
-	struct netdev nd;
 	char spec[64]; /* for log lines: the name, perhaps cut */
 };
 
-/* probe.c: fills port_id, probed, nd. @devname: "NAME[,devargs]". 0, or one logged line and a code of port.h. */
-int ethdev_probe(struct ethdev_port *p, const char *spec, const struct zf_attr *attr);
+/* probe.c: fills port_id, probed, owner. @spec: "NAME[,devargs]". 0, or one logged line and a code of port.h. */
+int ethdev_probe(struct ethdev_port *p, const char *spec);
 /* Undoes it: the port is stopped, and closed if it was ours. */
 void ethdev_unprobe(struct ethdev_port *p);
 /* Devargs for a PCI device given without: by its ids, "" for none. */
@@ -54,12 +41,6 @@ const char *ethdev_profile(uint16_t vendor, uint16_t device);
 
 /* quirk.c: the capabilities that DPDK does not report, by name of the PMD. */
 uint32_t ethdev_quirks(const char *driver_name);
-
-/* netdev.c */
-int netdev_open(struct netdev *nd, const char *name, const struct zf_log *log);
-void netdev_close(struct netdev *nd);
-enum port_link netdev_link(const struct netdev *nd);
-int netdev_mc_list(struct netdev *nd, const uint8_t (*macs)[6], uint32_t n);
 
 /* dpdklog.c: between the two DPDK's log lines are kept, not printed. end gives the first as "" or ": TEXT". A second
  * thread waits in begin.

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * From a name to an ethdev port: one that is there, or one made by probing a PCI device, a virtual device, or a virtual
- * device of ours on a Linux interface. Every refusal is one line. Knows nothing of queues.
+ * From a name to an ethdev port: one that is there, or one made by probing a PCI device or a virtual device. Every refusal is one line. Knows nothing of queues.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -14,7 +13,6 @@
 #include <rte_dev.h>
 #include <rte_errno.h>
 
-#include "core/attr.h"
 #include "ethdev/priv.h"
 
 #define PCI_FOLDER "/sys/bus/pci/devices"
@@ -89,7 +87,7 @@ pci_check(const char *dev, const struct zf_log *log)
 	if (n > 0 && strncmp(base, "vfio", 4) != 0 && strncmp(base, "mlx", 3) != 0 && strstr(base, "uio") == NULL) {
 		zf_err(log, LC_CPLANE,
 		       "interface %s: the kernel's driver %s has the device; bind it to vfio-pci "
-		       "(dpdk-devbind.py -b vfio-pci %s) or name its Linux interface",
+		       "(dpdk-devbind.py -b vfio-pci %s) or name its Linux interface instead",
 		       dev, base, dev);
 		return -EBUSY;
 	}
@@ -128,49 +126,6 @@ probe_device(struct ethdev_port *p, const char *dev, const char *devargs, const 
 	return probe_code(rc);
 }
 
-/* A name that no device has; the PMD is chosen by its beginning. */
-static void
-free_vdev_name(const char *driver, char *out, size_t len)
-{
-	static atomic_uint serial;
-
-	do
-		snprintf(out, len, "%s_zf%u", driver, atomic_fetch_add(&serial, 1));
-	while (ethdev_port_exists(out));
-}
-
-/* Frames of the ring in the kernel that serves both directions: a power of two that holds the larger wish. */
-static uint32_t
-af_packet_frames(const struct zf_attr *attr)
-{
-	int64_t n = ZF_MAX(attr->rx_ring_max, attr->tx_ring_max);
-
-	return (uint32_t)zf_roundup_pow2((uint64_t)ZF_MIN(ZF_MAX(n, 64), 32768));
-}
-
-static int
-probe_netdev(struct ethdev_port *p, const char *name, const struct zf_attr *attr)
-{
-	char dev[RTE_DEV_NAME_MAX_LEN];
-	char devargs[256];
-	int rc;
-
-	if (strpbrk(name, ",=") != NULL) {
-		zf_err(p->host->log, LC_CPLANE, "interface %s: DPDK takes no name with a comma or '=' in it; rename it",
-		       name);
-		return -ENODEV;
-	}
-	rc = netdev_open(&p->nd, name, p->host->log);
-	if (rc < 0)
-		return rc;
-	free_vdev_name("net_af_packet", dev, sizeof(dev));
-	snprintf(devargs, sizeof(devargs), "%s,iface=%s,qpairs=1,framecnt=%u", dev, name, af_packet_frames(attr));
-	rc = probe_device(p, dev, devargs, name);
-	if (rc < 0)
-		netdev_close(&p->nd);
-	return rc;
-}
-
 static int
 probe_pci(struct ethdev_port *p, const char *dev, const char *spec)
 {
@@ -187,14 +142,11 @@ probe_pci(struct ethdev_port *p, const char *dev, const char *spec)
 }
 
 static int
-find_or_probe(struct ethdev_port *p, const char *spec, const struct zf_attr *attr)
+find_or_probe(struct ethdev_port *p, const char *spec)
 {
-	static const char netdev[] = "af_packet:";
 	char dev[RTE_DEV_NAME_MAX_LEN];
 	size_t len = strcspn(spec, ",");
 
-	if (strncmp(spec, netdev, sizeof(netdev) - 1) == 0)
-		return probe_netdev(p, spec + sizeof(netdev) - 1, attr);
 	if (len >= sizeof(dev)) {
 		zf_err(p->host->log, LC_CPLANE, "interface %s: the name is too long for DPDK", spec);
 		return -ENODEV;
@@ -229,9 +181,9 @@ port_take(struct ethdev_port *p)
 }
 
 int
-ethdev_probe(struct ethdev_port *p, const char *spec, const struct zf_attr *attr)
+ethdev_probe(struct ethdev_port *p, const char *spec)
 {
-	int rc = find_or_probe(p, spec, attr);
+	int rc = find_or_probe(p, spec);
 
 	if (rc < 0)
 		return rc;
@@ -258,5 +210,4 @@ ethdev_unprobe(struct ethdev_port *p)
 			rte_dev_remove(device);
 	}
 	dpdklog_end(said);
-	netdev_close(&p->nd);
 }

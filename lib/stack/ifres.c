@@ -144,6 +144,7 @@ classify_netdev(const char *text, const struct ifres_env *env, struct ifres *r, 
 		return refuse(-ENODEV, why, why_len,
 			      "the loopback interface carries no Ethernet; use wire:loop or wire:NAME/a");
 	r->kind = IFRES_NETDEV;
+	r->driver = "af_packet";
 	r->if_index = l.index;
 	snprintf(dev, sizeof(dev), "af_packet:%s", l.name);
 	set_names(r, dev, strlen(dev), "");

@@ -76,8 +76,8 @@ every_kind_is_recognised(void)
 		{"net_ring7,nodeaction=r:0:CREATE", IFRES_PORT, "ethdev", "net_ring7", "net_ring7", 0, 0},
 		{"app_port", IFRES_PORT, "ethdev", "app_port", "app_port", 0, 0},
 		{"both", IFRES_PORT, "ethdev", "both", "both", 0, 0},
-		{"v0", IFRES_NETDEV, "ethdev", "af_packet:v0", "af_packet:v0", 0, 3},
-		{"v0.100", IFRES_NETDEV, "ethdev", "af_packet:v0", "af_packet:v0", 100, 3},
+		{"v0", IFRES_NETDEV, "af_packet", "af_packet:v0", "af_packet:v0", 0, 3},
+		{"v0.100", IFRES_NETDEV, "af_packet", "af_packet:v0", "af_packet:v0", 100, 3},
 	};
 
 	for (size_t i = 0; i < ZF_ARRAY_SIZE(t); i++) {

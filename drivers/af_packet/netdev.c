@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * The Linux interface beneath net_af_packet: may we, what is its MAC and MTU, is it up, which multicast groups shall its
- * filter pass. The PMD itself would answer by failing, by switching promiscuous mode on, or not at all.
+ * The Linux interface beneath a packet socket: may we, what is its MAC and MTU, is it up, which multicast groups shall
+ * its filter pass. Knows nothing of frames.
  */
 #include <errno.h>
 #include <linux/if_packet.h>
 #include <net/ethernet.h>
 #include <net/if_arp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "ethdev/priv.h"
+#include "af_packet/priv.h"
 
 static int
 ask(const struct netdev *nd, unsigned long request, struct ifreq *ifr)
@@ -21,14 +22,6 @@ ask(const struct netdev *nd, unsigned long request, struct ifreq *ifr)
 	memset(ifr, 0, sizeof(*ifr));
 	memcpy(ifr->ifr_name, nd->name, sizeof(nd->name));
 	return ioctl(nd->fd, request, ifr) < 0 ? -errno : 0;
-}
-
-static int
-packet_socket(void)
-{
-	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
-
-	return fd < 0 ? -errno : fd;
 }
 
 static int
@@ -85,11 +78,16 @@ netdev_open(struct netdev *nd, const char *name, const struct zf_log *log)
 {
 	int rc;
 
+	*nd = (struct netdev){.fd = -1};
+	if (strlen(name) >= sizeof(nd->name)) {
+		zf_err(log, LC_CPLANE, "interface %s: no Linux interface has so long a name", name);
+		return -ENODEV;
+	}
 	snprintf(nd->name, sizeof(nd->name), "%s", name);
-	nd->fd = packet_socket();
+	/* Protocol 0: nothing is received before it is bound. */
+	nd->fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
 	if (nd->fd < 0) {
-		rc = nd->fd;
-		nd->fd = -1;
+		rc = -errno;
 		zf_err(log, LC_CPLANE,
 		       "interface %s: no packet socket: %s (errno %d); run as root, or give the program CAP_NET_RAW "
 		       "(setcap cap_net_raw+ep FILE), or use a wire",
@@ -111,6 +109,9 @@ netdev_close(struct netdev *nd)
 	if (nd->fd >= 0)
 		close(nd->fd);
 	nd->fd = -1;
+	free(nd->groups);
+	nd->groups = NULL;
+	nd->n_groups = 0;
 }
 
 enum port_link
@@ -127,26 +128,40 @@ netdev_link(const struct netdev *nd)
 	return (ifr.ifr_flags & up) == up ? PORT_LINK_UP : PORT_LINK_DOWN;
 }
 
-/* A fresh socket takes over from the old one: no group is lost between two lists, and nothing has to be compared. */
-int
-netdev_mc_list(struct netdev *nd, const uint8_t (*macs)[6], uint32_t n)
+static int
+membership(const struct netdev *nd, int option, const uint8_t (*macs)[6], uint32_t n)
 {
-	int fd = packet_socket();
-
-	if (fd < 0)
-		return fd;
 	for (uint32_t i = 0; i < n; i++) {
 		struct packet_mreq m = {.mr_ifindex = nd->if_index, .mr_type = PACKET_MR_MULTICAST, .mr_alen = 6};
 
 		memcpy(m.mr_address, macs[i], 6);
-		if (setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &m, sizeof(m)) < 0) {
-			int rc = -errno;
-
-			close(fd);
-			return rc;
-		}
+		if (setsockopt(nd->fd, SOL_PACKET, option, &m, sizeof(m)) < 0)
+			return -errno;
 	}
-	close(nd->fd);
-	nd->fd = fd;
+	return 0;
+}
+
+/* The kernel counts memberships: joining all of the new list before leaving all of the old one loses nothing between.
+ * Needs no privilege, so a process may have given them up by now.
+ */
+int
+netdev_mc_list(struct netdev *nd, const uint8_t (*macs)[6], uint32_t n)
+{
+	uint8_t(*copy)[6] = malloc((size_t)n * 6 + 1);
+	int rc;
+
+	if (copy == NULL)
+		return -ENOMEM;
+	if (n > 0)
+		memcpy(copy, macs, (size_t)n * 6);
+	rc = membership(nd, PACKET_ADD_MEMBERSHIP, macs, n);
+	if (rc < 0) {
+		free(copy);
+		return rc;
+	}
+	membership(nd, PACKET_DROP_MEMBERSHIP, (const uint8_t(*)[6])nd->groups, nd->n_groups);
+	free(nd->groups);
+	nd->groups = copy;
+	nd->n_groups = n;
 	return 0;
 }
