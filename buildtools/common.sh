@@ -24,18 +24,21 @@ missing_packages() {
 	done
 }
 
-# apt ARGUMENTS...: as root, through sudo only where we are not root. Three tries: mirrors have bad moments.
+# apt TRIES ARGUMENTS...: as root, through sudo only where we are not root. Mirrors have bad moments, hence the tries.
 apt() {
-	local try as_root=()
-	if [ "$(id -u)" -ne 0 ]; then
-		as_root=(sudo)
-	fi
-	for try in 1 2 3; do
+	local try tries=$1 as_root=()
+	shift
+	[ "$(id -u)" -eq 0 ] || as_root=(sudo)
+	for ((try = 1; try <= tries; try++)); do
 		"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -y \
 			-o DPkg::Lock::Timeout=120 -o Acquire::Retries=3 "$@" >&2 </dev/null && return 0
-		say "apt-get $1 failed (try $try of 3)"
+		say "apt-get $1 failed (try $try of $tries)"
 	done
 	return 1
+}
+have_lists() {
+	local p
+	for p in "$@"; do apt-cache show "$p" >/dev/null 2>&1 || return 1; done
 }
 
 # need_packages NAME...: installs those that are missing and says which; touches neither apt nor sudo otherwise.
@@ -50,13 +53,10 @@ need_packages() {
 	[ "$(id -u)" -eq 0 ] || command -v sudo >/dev/null ||
 		die "missing: ${missing[*]}; there is no sudo, so run as root: apt-get install ${missing[*]}"
 	say "installing what is missing: ${missing[*]}"
-	if ! apt-cache show "${missing[@]}" >/dev/null 2>&1; then
-		apt update || die 'apt-get update failed: is there a network?'
-	fi
-	# The lists may be older than the mirror: then the first install fails and an update cures it.
-	apt install --no-install-recommends "${missing[@]}" ||
-		{ apt update && apt install --no-install-recommends "${missing[@]}"; } ||
-		die "could not install: ${missing[*]}"
+	# The lists may be missing, or older than the mirror: then the first install fails, and an update cures it.
+	have_lists "${missing[@]}" && apt 1 install --no-install-recommends "${missing[@]}" && return 0
+	apt 3 update || die 'apt-get update failed: is there a network?'
+	apt 3 install --no-install-recommends "${missing[@]}" || die "could not install: ${missing[*]}"
 }
 
 # quietly LOG COMMAND...: its output goes to LOG; when it fails, what ninja marks as failed is shown, or the end.
