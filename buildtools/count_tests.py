@@ -37,7 +37,7 @@ def show(entry, tail):
 def reasons(entry):
     """Why something was skipped, as the program said it."""
     for line in (entry.get('stdout') or '').splitlines():
-        m = re.match(r'\s*skipped: (.*)', line, re.I)
+        m = re.search(r'\bskipped: (.+)', line)
         if m:
             yield f'skipped in {entry["name"]}: {m[1]}'
 

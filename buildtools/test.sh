@@ -87,7 +87,7 @@ built() {
 build_gcc() { configure "$BUILD/test" -Dwerror=true && build "$BUILD/test"; }
 # Warnings are no errors here: instrumented code makes gcc warn of what cannot happen. The plain build has judged them.
 build_asan() {
-	configure "$BUILD/asan" -Dbuildtype=debugoptimized -Db_sanitize=address,undefined -Db_lundef=false \
+	configure "$BUILD/asan" -Dbuildtype=debug -Doptimization=1 -Db_sanitize=address,undefined -Db_lundef=false \
 		-Dstatic_bundle=false && build "$BUILD/asan"
 }
 build_clang() {
