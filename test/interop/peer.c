@@ -16,9 +16,11 @@ bool have_net;
 bool long_run;
 uint8_t out_buf[MAX_PAYLOAD], in_buf[MAX_PAYLOAD + 1];
 
-struct msg {
+/* Room for the parts of the largest datagram behind the array without a length. */
+#define PARTS_MAX 64
+union msg {
 	struct zfur_msg m;
-	struct iovec iov[64];
+	uint8_t room[sizeof(struct zfur_msg) + PARTS_MAX * sizeof(struct iovec)];
 };
 
 uint64_t
@@ -162,11 +164,11 @@ int
 ur_recv(struct zf_stack *st, struct zfur *ur, unsigned int ms)
 {
 	uint64_t end = peer_now_ms() + ms;
-	struct msg msg;
+	union msg msg;
 	size_t len = 0;
 
 	for (;;) {
-		msg.m.iovcnt = 64;
+		msg.m.iovcnt = PARTS_MAX;
 		zfur_zc_recv(ur, &msg.m, 0);
 		if (msg.m.iovcnt > 0)
 			break;
@@ -175,10 +177,10 @@ ur_recv(struct zf_stack *st, struct zfur *ur, unsigned int ms)
 			return -1;
 	}
 	for (int i = 0; i < msg.m.iovcnt; i++) {
-		if (len + msg.iov[i].iov_len > sizeof(in_buf))
+		if (len + msg.m.iov[i].iov_len > sizeof(in_buf))
 			return -2;
-		memcpy(in_buf + len, msg.iov[i].iov_base, msg.iov[i].iov_len);
-		len += msg.iov[i].iov_len;
+		memcpy(in_buf + len, msg.m.iov[i].iov_base, msg.m.iov[i].iov_len);
+		len += msg.m.iov[i].iov_len;
 	}
 	zfur_zc_recv_done(ur, &msg.m);
 	return (int)len;
