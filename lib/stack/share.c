@@ -227,11 +227,13 @@ own_copy(struct zf_ctx *ctx, const struct rte_mbuf *raw)
 
 	if (m == NULL)
 		return NULL;
-	pkt_reset(m, raw->pkt_len);
-	if (raw->pkt_len > rte_pktmbuf_tailroom(m) + (uint32_t)m->data_len) {
+	/* Asked of an empty buffer: lengths of an mbuf are 16 bits wide. */
+	pkt_reset(m, 0);
+	if (raw->pkt_len > rte_pktmbuf_tailroom(m)) {
 		pkt_put(ctx->pool, m);
 		return NULL;
 	}
+	pkt_reset(m, raw->pkt_len);
 	copy_flat(rte_pktmbuf_mtod(m, uint8_t *), raw);
 	m->ol_flags = cksum_flags(raw);
 	return m;
