@@ -127,7 +127,7 @@ take_one(struct mem_queue *q, struct rte_mbuf *m)
 			len += x->data_len;
 		}
 		s.hash = hash_chain(m);
-		if ((m->ol_flags & RTE_MBUF_F_TX_OFFLOAD_MASK) != 0 && !mem_fill(flat, len, m))
+		if ((m->ol_flags & p->tx_offloads) != 0 && !mem_fill(flat, len, m))
 			mem_fault(p, "sent mbuf: offload fields that make no sense");
 		mem_depart(p, flat, len);
 	} else {

@@ -114,6 +114,19 @@ PKT_TEST(arp_alloc_without_an_answer, "guide-decisions: addresses")
 	ps_out(s, "+0 udp 2000 > 1000 (4)");
 }
 
+PKT_TEST(arp_empty_datagram_waits_too, "RFC 1122 2.3.2.2")
+{
+	struct ps *s = ps_open(.strangers = true);
+	struct zfut *ut = ps_zfut(s, "us:2000", "peer:1000");
+
+	ps_out(s, "+0 arp who-has peer tell us");
+	PS_EQ(s, ps_send_single(s, ut, 0), 0);
+	PS_EQ(s, ps_send(s, ut, 0), 0);
+	ps_in(s, "+.5 arp reply peer is-at peer-mac");
+	ps_out(s, "+0 [ip df] udp 2000 > 1000 (0)");
+	ps_out(s, "+0 udp 2000 > 1000 (0)");
+}
+
 PKT_TEST(arp_gives_up, "RFC 1122 2.3.2")
 {
 	struct ps *s = ps_open(.strangers = true);

@@ -19,6 +19,7 @@
 #define LINGER_S 130.0
 
 struct ps ps_one;
+FILE *ps_dump_f;
 
 struct zf_stack *
 ps_stack(struct ps *s)
@@ -234,6 +235,12 @@ static void
 push(struct ps *s, int line, const uint8_t *b, uint32_t len, uint64_t when)
 {
 	note_wire(s, true, when, b, len);
+	if (ps_dump_f != NULL) { /* a step of test/fuzz/fuzz_frames.c */
+		uint8_t step[4] = {0, 0, (uint8_t)(len >> 8), (uint8_t)len};
+
+		fwrite(step, 1, sizeof(step), ps_dump_f);
+		fwrite(b, 1, len, ps_dump_f);
+	}
 	if (mem_push(ps_port(s), 0, b, len, when) < 0)
 		ps_fail(s, line, "cannot push a frame of %u bytes", len);
 }

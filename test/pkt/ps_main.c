@@ -3,8 +3,10 @@
  * The runner of packet scripts: every script in every harsh mode, a line for each, and the closing line that
  * buildtools/test.sh adds up. Over a whole run it also wants every counter that a frame can reach provoked once.
  *
- *	pkt [-l] [-v] [-m MODE] [NAME...]     -l lists, -v prints lines and wire of passing scripts too;
- *	                                      a script is played if its name contains a NAME
+ *	pkt [--list] [-v] [-m MODE] [-d FOLDER] [NAME...]
+ *
+ *	-v prints lines and wire of passing scripts too; -d writes each script's frames as an input of fuzz_frames; a
+ *	script is played if its name contains a NAME
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -100,6 +102,23 @@ list(void)
 	printf("\n");
 }
 
+static void
+dump_open(const char *folder, const struct ps_test *t)
+{
+	char path[1024];
+
+	snprintf(path, sizeof(path), "%s/%s", folder, t->name);
+	ps_dump_f = fopen(path, "wb");
+}
+
+static void
+dump_close(void)
+{
+	if (ps_dump_f != NULL)
+		fclose(ps_dump_f);
+	ps_dump_f = NULL;
+}
+
 struct totals {
 	unsigned passed, failed;
 	bool seen[CNT__N];
@@ -138,25 +157,33 @@ main(int argc, char **argv)
 	static struct totals sum;
 	int opt, mode = -1;
 	bool verbose = false;
+	const char *folder = NULL;
 
-	while ((opt = getopt(argc, argv, "lvm:-:")) != -1) {
+	while ((opt = getopt(argc, argv, "lvm:d:-:")) != -1) {
 		if (opt == 'l' || (opt == '-' && strcmp(optarg, "list") == 0)) {
 			list();
 			return 0;
 		}
 		if (opt == 'v')
 			verbose = true;
+		else if (opt == 'd')
+			folder = optarg;
 		else if (opt == 'm' && (mode = mode_by_name(optarg)) >= 0)
 			continue;
 		else
-			return fprintf(stderr, "usage: %s [--list] [-v] [-m MODE] [NAME...]\n", argv[0]), 2;
+			return fprintf(stderr, "usage: %s [--list] [-v] [-m MODE] [-d FOLDER] [NAME...]\n", argv[0]), 2;
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	unsetenv("ZF_ATTR");
 	signal(SIGALRM, on_alarm);
-	for (const struct ps_test *t = tests; t != NULL; t = t->next)
-		if (wanted(t->name, argv + optind, argc - optind))
-			play(t, mode, verbose, &sum);
+	for (const struct ps_test *t = tests; t != NULL; t = t->next) {
+		if (!wanted(t->name, argv + optind, argc - optind))
+			continue;
+		if (folder != NULL)
+			dump_open(folder, t);
+		play(t, mode, verbose, &sum);
+		dump_close();
+	}
 	if (mode < 0 && optind == argc)
 		sum.failed += never_seen(sum.seen);
 	printf("pkt: %u passed, %u failed, 0 skipped\n", sum.passed, sum.failed);

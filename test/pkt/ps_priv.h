@@ -56,6 +56,8 @@ struct ps {
 };
 
 extern struct ps ps_one; /* one script at a time */
+/* Where frames to the stack go too, as inputs of fuzz_frames; or NULL. */
+extern FILE *ps_dump_f;
 
 /* ps_line.c */
 /* The words of a line: groups in (), [], {} and <> are one word with their brackets. Returns how many, -1: too many. */

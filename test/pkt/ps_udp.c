@@ -187,24 +187,29 @@ ps_send_single(struct ps *s, struct zfut *us, uint32_t len)
 static void
 check_headers(struct ps *s, int line, struct zfur *us, const struct zfur_msg *msg, const char *from, uint32_t len)
 {
-	const struct iphdr *ip = NULL;
-	const struct udphdr *udp = NULL;
+	const struct iphdr *ipp = NULL;
+	const struct udphdr *udpp = NULL;
 	struct sockaddr_in a;
+	struct udphdr udp;
+	struct iphdr ip;
 
-	if (zfur_pkt_get_header(us, msg, &ip, &udp, 0) != 0)
+	if (zfur_pkt_get_header(us, msg, &ipp, &udpp, 0) != 0)
 		ps_fail(s, line, "zfur_pkt_get_header failed");
-	if (zfur_pkt_get_header(us, msg, &ip, &udp, msg->iovcnt) != -EINVAL ||
-	    zfur_pkt_get_header(us, msg, &ip, &udp, -1) != -EINVAL)
+	/* Headers lie as the frame did: not aligned. */
+	memcpy(&ip, ipp, sizeof(ip));
+	memcpy(&udp, udpp, sizeof(udp));
+	if (zfur_pkt_get_header(us, msg, &ipp, &udpp, msg->iovcnt) != -EINVAL ||
+	    zfur_pkt_get_header(us, msg, &ipp, &udpp, -1) != -EINVAL)
 		ps_fail(s, line, "zfur_pkt_get_header took a bad index");
-	if (ip->version != 4 || ip->protocol != 17 || ntohs(udp->len) != len + 8 ||
-	    ntohs(ip->tot_len) < ip->ihl * 4 + len + 8)
-		ps_fail(s, line, "headers: version %u, protocol %u, IP length %u, UDP length %u", ip->version,
-			ip->protocol, ntohs(ip->tot_len), ntohs(udp->len));
+	if (ip.version != 4 || ip.protocol != 17 || ntohs(udp.len) != len + 8 ||
+	    ntohs(ip.tot_len) < ip.ihl * 4 + len + 8)
+		ps_fail(s, line, "headers: version %u, protocol %u, IP length %u, UDP length %u", ip.version,
+			ip.protocol, ntohs(ip.tot_len), ntohs(udp.len));
 	if (from == NULL)
 		return;
 	a = ps_addr(s, from);
-	if (ip->saddr != a.sin_addr.s_addr || udp->source != a.sin_port)
-		ps_fail(s, line, "datagram from %08x:%u, not from %s", ntohl(ip->saddr), ntohs(udp->source), from);
+	if (ip.saddr != a.sin_addr.s_addr || udp.source != a.sin_port)
+		ps_fail(s, line, "datagram from %08x:%u, not from %s", ntohl(ip.saddr), ntohs(udp.source), from);
 }
 
 void
