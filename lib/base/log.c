@@ -253,6 +253,15 @@ log_init(struct zf_log *l, const char *stack_name, uint64_t level_mask, uint32_t
 }
 
 void
+log_dup(struct zf_log *l, const struct zf_log *from)
+{
+	*l = *from;
+	if (from->fd >= 0)
+		l->fd = fcntl(from->fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	l->tick = NULL;
+}
+
+void
 log_fini(struct zf_log *l)
 {
 	if (l->fd >= 0)

@@ -76,6 +76,9 @@ extern struct zf_log log_default;
  */
 int log_init(struct zf_log *l, const char *stack_name, uint64_t level_mask, uint32_t format, const char *file);
 
+/* A copy that lives on when @from is closed. Without a descriptor left it writes to stderr. */
+void log_dup(struct zf_log *l, const struct zf_log *from);
+
 /* Closes the file; @l writes to stderr from now on. */
 void log_fini(struct zf_log *l);
 

@@ -63,6 +63,7 @@ port_close(struct zf_port *p)
 	pool_drop(p->pool);
 	pthread_mutex_destroy(&p->lock);
 	pthread_mutex_destroy(&p->ev_lock);
+	log_fini(&p->log);
 	free(p);
 }
 
@@ -96,7 +97,6 @@ port_open(const struct ifres *id, const struct zf_attr *attr, uint32_t n_bufs, c
 	if (p == NULL)
 		return -ENOMEM;
 	p->id = *id;
-	p->log = *log;
 	p->drv = drivers_find(id->driver);
 	if (p->drv == NULL) {
 		zf_err(log, LC_STACK, "interface \"%s\": driver %s is not part of this library", attr->interface,
@@ -104,6 +104,7 @@ port_open(const struct ifres *id, const struct zf_attr *attr, uint32_t n_bufs, c
 		free(p);
 		return -ENODEV;
 	}
+	log_dup(&p->log, log); /* the port may outlive this stack */
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_mutex_init(&p->ev_lock, NULL);
 	p->host = (struct port_host){p, on_event, &p->log};
@@ -114,6 +115,7 @@ port_open(const struct ifres *id, const struct zf_attr *attr, uint32_t n_bufs, c
 	if (rc < 0) {
 		pthread_mutex_destroy(&p->lock);
 		pthread_mutex_destroy(&p->ev_lock);
+		log_fini(&p->log);
 		free(p);
 		return rc;
 	}
