@@ -28,12 +28,14 @@
 #define EAL_HUGE_PAGES_MIN 256
 
 static bool eal_ours;
+/* Our own attempt failed: EAL has counted its lcores all the same. */
+static bool eal_failed;
 
 static bool
 eal_is_up(void)
 {
-	/* EAL counts its lcores as the last step of reading its arguments; before that there are none. */
-	return rte_lcore_count() > 0;
+	/* EAL counts its lcores as it starts; before that there are none. */
+	return rte_lcore_count() > 0 && !eal_failed;
 }
 
 static long
@@ -180,6 +182,9 @@ eal_start(void)
 		}
 	}
 	rc = start_quietly(argc, argv, &affinity);
+	if (rc < 0 && rte_errno == EALREADY) /* the application has started it after we failed */
+		return 0;
+	eal_failed = rc < 0;
 	if (rc < 0) {
 		zf_err(NULL, LC_STACK,
 		       "DPDK's EAL did not start (%s): run with ZF_EAL_ARGS=\"--log-level=debug\" to see why%s%s",

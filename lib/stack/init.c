@@ -45,6 +45,8 @@ init_locked(void)
 	if (rc == 0)
 		(void)share_init(NULL);
 	done = rc == 0;
+	if (!done)
+		log_fini(&log_default);
 	return rc;
 }
 
