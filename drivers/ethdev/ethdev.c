@@ -160,13 +160,13 @@ port_configure(struct ethdev_port *p)
 	return rc == 0 || rc == -EBUSY || rc == -ENOMEM ? rc : -ENODEV;
 }
 
-/* A port without an address of its own (net_ring) gets one: random, locally administered. */
+/* A port without an address of its own (net_ring, net_tap) gets one: random, locally administered. */
 static int
 mac_get(const struct ethdev_port *p, uint8_t mac[6])
 {
 	struct rte_ether_addr a;
 
-	if (rte_eth_macaddr_get(p->port_id, &a) == 0 && !rte_is_zero_ether_addr(&a)) {
+	if (!p->mac_of_peer && rte_eth_macaddr_get(p->port_id, &a) == 0 && !rte_is_zero_ether_addr(&a)) {
 		memcpy(mac, a.addr_bytes, 6);
 		return 0;
 	}
@@ -217,6 +217,8 @@ open_port(struct ethdev_port *p, const struct port_open_args *args, struct port_
 	if (rc < 0)
 		return fail(p, rc, "the port does not describe itself", "use another port");
 	p->caps = caps_of(&dev);
+	p->mac_of_peer = (p->caps & QUIRK_MAC_OF_PEER) != 0;
+	p->caps &= ~QUIRK_MAC_OF_PEER;
 	conf_fill(p, &dev);
 	rc = ring_size(p, "rx_ring_max", args->rx_ring, &dev.rx_desc_lim, &p->rx_desc);
 	if (rc == 0)

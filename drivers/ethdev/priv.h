@@ -18,6 +18,7 @@ struct ethdev_port {
 	bool started; /* rx and tx may be called */
 	bool lsc;     /* the PMD reports link changes; else service() looks */
 	bool recovers; /* attribute tx_error_recovery */
+	bool mac_of_peer; /* see QUIRK_MAC_OF_PEER */
 	bool allmulti; /* switched on by us */
 	_Atomic bool reset_due; /* set by the callback, taken by service() */
 	_Atomic bool gone;      /* removed, or could not be restarted */
@@ -39,7 +40,10 @@ void ethdev_unprobe(struct ethdev_port *p);
 /* Devargs for a PCI device given without: by its ids, "" for none. */
 const char *ethdev_profile(uint16_t vendor, uint16_t device);
 
-/* quirk.c: the capabilities that DPDK does not report, by name of the PMD. */
+/* quirk.c: the capabilities that DPDK does not report, by name of the PMD; and one for this folder alone: the MAC
+ * address of the port is that of the other end too.
+ */
+#define QUIRK_MAC_OF_PEER (1u << 31)
 uint32_t ethdev_quirks(const char *driver_name);
 
 /* dpdklog.c: between the two DPDK's log lines are kept, not printed. end gives the first as "" or ": TEXT". A second

@@ -20,7 +20,7 @@ static const struct {
 } quirks[] = {
 	/* Into a ring of the kernel, a guest, a peer: copied at once, then freed. */
 	{"net_af_packet", COPIES | SHARED | CHAINS},
-	{"net_tap", COPIES | SHARED | CHAINS},
+	{"net_tap", COPIES | SHARED | CHAINS | QUIRK_MAC_OF_PEER}, /* the kernel's interface has it */
 	{"net_pcap", COPIES | SHARED | CHAINS},
 	{"net_vhost", COPIES | SHARED | CHAINS},
 	{"net_memif", COPIES | SHARED | CHAINS},

@@ -371,6 +371,7 @@ quirks_and_profiles(void)
 	CU_ASSERT_TRUE(ethdev_quirks("net_sfc_efx") & PORT_TX_HOLDS);
 	CU_ASSERT_FALSE(ethdev_quirks("net_sfc_efx") & PORT_TX_COPIES);
 	CU_ASSERT_TRUE(ethdev_quirks("net_af_packet") & PORT_TX_COPIES);
+	CU_ASSERT_TRUE(ethdev_quirks("net_tap") & QUIRK_MAC_OF_PEER);
 	CU_ASSERT_EQUAL(ethdev_quirks("net_ring"), PORT_TX_PASSES_MBUF | PORT_TX_MULTISEG);
 	CU_ASSERT_PTR_NOT_NULL(strstr(ethdev_profile(0x1924, 0x0a03), "tx_datapath=ef10,"));
 	CU_ASSERT_PTR_NULL(strstr(ethdev_profile(0x1924, 0x0a03), "ef10_simple"));
