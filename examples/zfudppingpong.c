@@ -155,6 +155,11 @@ send_all(struct zf_stack *stack, struct zfut *ut, const struct iovec *iov, int n
 	ex_try("zfut_send", rc);
 }
 
+/* Datagrams that the last receive left in the queue. One poll may bring several, so the reactor's return value alone
+ * does not say that there is nothing to read.
+ */
+static int left;
+
 /* One datagram answered with its number: true; false after RESEND_NS. */
 static bool
 await(struct zf_stack *stack, struct zfur *ur, uint64_t serial, uint64_t since, uint64_t *when)
@@ -162,13 +167,14 @@ await(struct zf_stack *stack, struct zfur *ur, uint64_t serial, uint64_t since, 
 	struct message rd;
 
 	for (;;) {
-		while (zf_reactor_perform(stack) == 0) {
+		while (left == 0 && zf_reactor_perform(stack) == 0) {
 			*when = ex_now_ns();
 			if (*when - since > RESEND_NS)
 				return false;
 		}
 		rd.msg.iovcnt = 64;
 		zfur_zc_recv(ur, &rd.msg, 0);
+		left = rd.msg.dgrams_left;
 		if (rd.msg.iovcnt == 0)
 			continue;
 		*when = ex_now_ns();
@@ -229,7 +235,7 @@ pong(struct zf_stack *stack, struct zfut *ut, struct zfur *ur)
 	struct message rd;
 
 	for (;;) {
-		if (zf_reactor_perform(stack) == 0) {
+		if (left == 0 && zf_reactor_perform(stack) == 0) {
 			now = ex_now_ns();
 			if (now - last > (served >= enough ? LINGER_NS : (uint64_t)cfg.wait_s * 1000000000u))
 				break;
@@ -237,6 +243,7 @@ pong(struct zf_stack *stack, struct zfut *ut, struct zfur *ur)
 		}
 		rd.msg.iovcnt = 64;
 		zfur_zc_recv(ur, &rd.msg, 0);
+		left = rd.msg.dgrams_left;
 		if (rd.msg.iovcnt == 0)
 			continue;
 		if (cfg.read)

@@ -17,13 +17,15 @@
 #endif
 
 /* Size of the iovec array at the end of a message structure. Applications embed such a structure and let
- * `struct iovec iov[N]` follow it. C has flexible array members for that; C++ knows only the compiler's arrays of
- * length 0.
+ * `struct iovec iov[N]` follow it. GCC takes a flexible array member for that in C; in C++, and with clang, the
+ * compiler's arrays of length 0 do.
  */
-#ifdef __cplusplus
+#if defined(__cplusplus) || defined(__clang__)
 #define ZF_FLEXIBLE_ARRAY_COUNT 0
+#define ZF_FLEXIBLE_ARRAY       __extension__
 #else
 #define ZF_FLEXIBLE_ARRAY_COUNT
+#define ZF_FLEXIBLE_ARRAY
 #endif
 
 #ifdef __cplusplus

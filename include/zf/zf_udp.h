@@ -43,10 +43,7 @@ struct zfur_msg {
 	/** In: entries of iov. Out: entries filled; 0 when there was no datagram. */
 	int iovcnt;
 	/** Out: the payload. One entry, but for datagrams that arrived in fragments. */
-#ifdef __cplusplus
-	__extension__
-#endif
-	struct iovec iov[ZF_FLEXIBLE_ARRAY_COUNT];
+	ZF_FLEXIBLE_ARRAY struct iovec iov[ZF_FLEXIBLE_ARRAY_COUNT];
 };
 
 /**

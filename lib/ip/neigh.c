@@ -379,6 +379,9 @@ neigh_link_up(struct neigh_table *t, uint64_t now)
 	for (uint32_t i = 0; i < t->n_entries; i++) {
 		struct neigh_entry *e = &t->entries[i];
 
+		/* Whoever is out there now may be another: the first claim is believed again. */
+		e->lock_until = 0;
+		e->disputed = 0;
 		if (e->refs == 0)
 			continue;
 		e->tries = 0;

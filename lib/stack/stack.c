@@ -51,7 +51,7 @@ lay_out(struct arena *a, const struct zf_attr *attr, uint32_t n_bufs)
 	head->pid = (int32_t)getpid();
 	head->stack_off = (uint64_t)((char *)st - a->base);
 	if (attr->interface != NULL)
-		strncpy(head->interface, attr->interface, sizeof(head->interface) - 1);
+		snprintf(head->interface, sizeof(head->interface), "%s", attr->interface);
 	st->ctx.ip = ip;
 	st->ctx.udp = udp;
 	return st;
@@ -65,10 +65,8 @@ parse_ipv4(const char *text, be32_t *ip, unsigned *prefix_len)
 	char *slash, *end;
 	unsigned long len = 32;
 
-	if (strlen(text) >= sizeof(buf))
+	if ((size_t)snprintf(buf, sizeof(buf), "%s", text) >= sizeof(buf))
 		return -EINVAL;
-	strncpy(buf, text, sizeof(buf) - 1);
-	buf[sizeof(buf) - 1] = '\0';
 	slash = strchr(buf, '/');
 	if (slash != NULL) {
 		*slash = '\0';
