@@ -63,6 +63,7 @@ port_close(struct zf_port *p)
 	pool_drop(p->pool);
 	pthread_mutex_destroy(&p->lock);
 	pthread_mutex_destroy(&p->ev_lock);
+	pthread_mutex_destroy(&p->drv_lock);
 	log_fini(&p->log);
 	free(p);
 }
@@ -107,6 +108,7 @@ port_open(const struct ifres *id, const struct zf_attr *attr, uint32_t n_bufs, c
 	log_dup(&p->log, log); /* the port may outlive this stack */
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_mutex_init(&p->ev_lock, NULL);
+	pthread_mutex_init(&p->drv_lock, NULL);
 	p->host = (struct port_host){p, on_event, &p->log};
 	args.host = &p->host;
 	args.rx_ring = (uint32_t)attr->rx_ring_max;
@@ -115,6 +117,7 @@ port_open(const struct ifres *id, const struct zf_attr *attr, uint32_t n_bufs, c
 	if (rc < 0) {
 		pthread_mutex_destroy(&p->lock);
 		pthread_mutex_destroy(&p->ev_lock);
+		pthread_mutex_destroy(&p->drv_lock);
 		log_fini(&p->log);
 		free(p);
 		return rc;
@@ -138,12 +141,52 @@ port_open(const struct ifres *id, const struct zf_attr *attr, uint32_t n_bufs, c
 	return 0;
 }
 
+static bool
+mac_is_in(const uint8_t (*macs)[6], uint32_t n, const uint8_t mac[6])
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (memcmp(macs[i], mac, 6) == 0)
+			return true;
+	return false;
+}
+
+/* The port has one filter for all its interfaces. */
+static int
+mc_tell(struct zf_port *p)
+{
+	uint8_t(*all)[6];
+	uint32_t n = 0, max = 1;
+	int rc;
+
+	for (uint32_t i = 0; i < PORT_NETIFS; i++)
+		max += p->mc[i].n;
+	all = malloc((size_t)max * 6);
+	if (all == NULL)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < PORT_NETIFS; i++)
+		for (uint32_t k = 0; k < p->mc[i].n; k++)
+			if (!mac_is_in((const uint8_t(*)[6])all, n, p->mc[i].macs[k]))
+				memcpy(all[n++], p->mc[i].macs[k], 6);
+	rc = p->drv->mc_list(p->priv, (const uint8_t(*)[6])all, n);
+	free(all);
+	return rc;
+}
+
 static void
 on_mc_changed(void *arg, const uint8_t (*macs)[6], uint32_t n)
 {
-	struct zf_port *p = arg;
+	struct port_mc *mc = arg;
+	struct zf_port *p = mc->port;
+	int rc;
 
-	if (p->drv->mc_list != NULL && p->drv->mc_list(p->priv, macs, n) < 0)
+	if (p->drv->mc_list == NULL)
+		return;
+	pthread_mutex_lock(&p->drv_lock);
+	mc->n = ZF_MIN(n, (uint32_t)PORT_MACS);
+	memcpy(mc->macs, macs, mc->n * sizeof(mc->macs[0]));
+	rc = mc_tell(p);
+	pthread_mutex_unlock(&p->drv_lock);
+	if (rc < 0)
 		zf_warn(&p->log, LC_FILTERS, "port %s does not take a filter for %u multicast addresses", p->id.name,
 			n);
 }
@@ -173,7 +216,8 @@ port_netif(struct zf_port *p, uint16_t vlan, uint64_t now, struct netif **out)
 		return rc;
 	}
 	n->mc_changed = on_mc_changed;
-	n->mc_arg = p;
+	p->mc[p->n_netifs].port = p;
+	n->mc_arg = &p->mc[p->n_netifs];
 	p->netifs[p->n_netifs++] = n;
 	*out = n;
 	return 0;

@@ -16,6 +16,8 @@
 #include "stack/ifres.h"
 
 #define PORT_NETIFS 16
+/* Groups of one interface and all-hosts. */
+#define PORT_MACS (IGMP_GROUPS_DEFAULT + 1)
 
 struct zf_stack;
 struct share;
@@ -26,6 +28,13 @@ struct port_member {
 	struct zf_port *port;
 	struct netif *netif;
 	struct share_inbox *inbox; /* once the queue is shared */
+};
+
+/* The multicast MACs that one interface of a port wants. */
+struct port_mc {
+	struct zf_port *port;
+	uint32_t n;
+	uint8_t macs[PORT_MACS][6];
 };
 
 struct zf_port {
@@ -40,12 +49,17 @@ struct zf_port {
 	pthread_mutex_t lock;
 	/* Guards members[] against event(), which comes from any thread. */
 	pthread_mutex_t ev_lock;
+	/* Around service() and mc_list(), which is called under an interface's lock. Order: lock, the share's rx_busy, an
+	 * interface's lock, the share's tx_busy, drv_lock, ev_lock.
+	 */
+	pthread_mutex_t drv_lock;
 	struct port_member *members[NETIF_MEMBERS];
 	uint32_t n_members;
 	struct zf_pool *pool; /* the queue's */
 	struct share *share;  /* NULL while one stack has the queue to itself */
 	struct netif *netifs[PORT_NETIFS];
 	uint32_t n_netifs;
+	struct port_mc mc[PORT_NETIFS]; /* under drv_lock */
 	uint64_t hz;
 	enum port_link link;
 };
@@ -71,6 +85,9 @@ int share_start(struct zf_port *p);
 int share_join(struct zf_port *p, struct port_member *pm);
 void share_leave(struct zf_port *p, struct port_member *pm);
 void share_stop(struct zf_port *p);
+/* Nobody is in the driver's burst functions between the two; the second takes them from the driver again. */
+void share_hold(struct zf_port *p);
+void share_go_on(struct zf_port *p);
 /* Point the ctx's hot pointers at the shared queue; its own thread, or before it starts. */
 void share_attach(struct port_member *pm);
 /* 0 or -errno: membarrier(2) is there. Once a process. */
