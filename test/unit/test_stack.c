@@ -338,6 +338,49 @@ memory_stays_flat(void)
 	CU_ASSERT_EQUAL(pool_reap(), 0);
 }
 
+static unsigned looks;
+
+static uint16_t
+count_looks(void *queue, struct rte_mbuf **pkts, uint16_t n)
+{
+	(void)queue;
+	(void)pkts;
+	(void)n;
+	looks++;
+	return 0;
+}
+
+/* Attributes n_bufs and reactor_spin_count: buffers of the pool, and looks at the port in a poll that finds nothing. */
+static void
+buffers_and_spins_as_asked(void)
+{
+	static const int64_t spins[] = {1, 2, 128};
+
+	for (size_t i = 0; i < ZF_ARRAY_SIZE(spins); i++) {
+		struct zf_attr *attr;
+		struct zf_stack *st;
+		port_burst_fn rx;
+
+		CU_ASSERT_EQUAL_FATAL(zf_init(), 0);
+		CU_ASSERT_EQUAL_FATAL(zf_attr_alloc(&attr), 0);
+		CU_ASSERT_EQUAL(zf_attr_set_str(attr, "interface", "wire:spin/a"), 0);
+		CU_ASSERT_EQUAL(zf_attr_set_str(attr, "ipv4", "10.0.0.1/24"), 0);
+		CU_ASSERT_EQUAL(zf_attr_set_int(attr, "n_bufs", 100 + (int64_t)i), 0);
+		CU_ASSERT_EQUAL(zf_attr_set_int(attr, "reactor_spin_count", spins[i]), 0);
+		CU_ASSERT_EQUAL_FATAL(zf_stack_alloc(attr, &st), 0);
+		zf_attr_free(attr);
+		CU_ASSERT_EQUAL(st->ctx.pool->n_bufs, 100 + i);
+		CU_ASSERT_EQUAL(pool_free_count(st->ctx.pool), 100 + i);
+		rx = st->ctx.rx;
+		st->ctx.rx = count_looks;
+		looks = 0;
+		CU_ASSERT_EQUAL(zf_reactor_perform(st), 0);
+		CU_ASSERT_EQUAL(looks, spins[i]);
+		st->ctx.rx = rx;
+		CU_ASSERT_EQUAL(zf_stack_free(st), 0);
+	}
+}
+
 static void
 four_default_stacks(void)
 {
@@ -621,6 +664,7 @@ static const struct unit_test tests[] = {
 	UNIT(one_way_stacks),
 	UNIT(loop_hears_itself),
 	UNIT(pending_work_is_never_wrongly_zero),
+	UNIT(buffers_and_spins_as_asked),
 	UNIT(four_default_stacks),
 	UNIT(two_stacks_share_a_queue),
 	UNIT(queue_becomes_shared_under_load),
