@@ -75,6 +75,8 @@ struct zf_ctx {
 	uint32_t slot;         /* bit of this stack in the netif's owner masks */
 	int socket_id;
 	const struct zf_attr *attr;
+	/* Odd while rxq and peek are being changed, for the threads that call peek; see ctx_set_queue(). */
+	_Atomic uint32_t peek_turn;
 	bool (*peek)(const void *rxq);
 	uint32_t (*tx_room)(void *txq);
 	/* Frames that a full port left over, in order; while there are any every other send gets -EAGAIN. */
@@ -153,6 +155,39 @@ static ZF_ALWAYS_INLINE bool
 ctx_has_events(const struct zf_ctx *ctx)
 {
 	return atomic_load_explicit(&ctx->events, memory_order_relaxed) != 0;
+}
+
+/* Other functions or queues, on the ctx's own thread. Nobody else may ever see the old peek with the new queue. */
+static inline void
+ctx_set_queue(struct zf_ctx *ctx, const struct port_queue *q)
+{
+	uint32_t turn = atomic_load_explicit(&ctx->peek_turn, memory_order_relaxed);
+
+	atomic_store_explicit(&ctx->peek_turn, turn + 1, memory_order_relaxed);
+	atomic_thread_fence(memory_order_release);
+	__atomic_store_n(&ctx->rxq, q->rxq, __ATOMIC_RELAXED);
+	__atomic_store_n(&ctx->peek, q->peek, __ATOMIC_RELAXED);
+	atomic_store_explicit(&ctx->peek_turn, turn + 2, memory_order_release);
+	ctx->rx = q->rx;
+	ctx->tx = q->tx;
+	ctx->txq = q->txq;
+	ctx->tx_copy = q->tx_copy;
+	ctx->tx_copy_max = q->tx_copy_max;
+	ctx->tx_room = q->tx_room;
+}
+
+/* From any thread: may a frame wait? Wrongly true at times, never wrongly false. */
+static inline bool
+ctx_peek(const struct zf_ctx *ctx)
+{
+	uint32_t turn = atomic_load_explicit(&ctx->peek_turn, memory_order_acquire);
+	bool (*peek)(const void *) = __atomic_load_n(&ctx->peek, __ATOMIC_RELAXED);
+	const void *rxq = __atomic_load_n(&ctx->rxq, __ATOMIC_RELAXED);
+
+	atomic_thread_fence(memory_order_acquire);
+	if ((turn & 1) != 0 || turn != atomic_load_explicit(&ctx->peek_turn, memory_order_relaxed))
+		return true;
+	return peek == NULL || peek(rxq);
 }
 
 /* Tell other threads what is left to do: at the end of every poll, and after calls that leave work or timers. */

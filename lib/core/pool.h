@@ -80,7 +80,7 @@ void pool_hold(struct zf_pool *p);
 void pool_drop(struct zf_pool *p);
 /* A stack's handle of the queue's pool @p, with a cache that both use. 0 or -ENOMEM. */
 int pool_adopt(struct zf_pool *p, struct zf_pool **out);
-/* The queue's handle goes without the cache from now on; its thread is known not to be using it. */
+/* The queue's handle goes without the cache from now on; nobody is in the driver meanwhile. */
 void pool_unshare(struct zf_pool *p);
 /* Gives the cache's contents back and the stack's handle up. */
 void pool_release(struct zf_pool *own);

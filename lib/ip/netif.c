@@ -560,6 +560,14 @@ netif_link_up(struct netif *n, uint64_t now)
 }
 
 void
+netif_groups_tell(struct netif *n)
+{
+	netif_lock(n);
+	tell_groups(n);
+	netif_unlock(n);
+}
+
+void
 netif_arp_input(struct netif *n, const struct hdr_arp *arp, uint64_t now, struct neigh_result *out)
 {
 	netif_lock(n);

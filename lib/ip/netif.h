@@ -151,6 +151,8 @@ int netif_group_join(struct netif *n, be32_t group, be32_t source, uint64_t now)
 void netif_group_leave(struct netif *n, be32_t group, be32_t source, uint64_t now);
 
 void netif_link_up(struct netif *n, uint64_t now);
+/* Calls mc_changed again, for a port that may have forgotten. */
+void netif_groups_tell(struct netif *n);
 
 /* Received packets, already through the parser. */
 void netif_arp_input(struct netif *n, const struct hdr_arp *arp, uint64_t now, struct neigh_result *out);

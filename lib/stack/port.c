@@ -231,14 +231,7 @@ attach_direct(struct port_member *pm)
 
 	memset(&q, 0, sizeof(q));
 	pm->port->drv->queue_get(pm->port->priv, 0, &q);
-	ctx->rx = q.rx;
-	ctx->rxq = q.rxq;
-	ctx->tx = q.tx;
-	ctx->txq = q.txq;
-	ctx->tx_copy = q.tx_copy;
-	ctx->tx_copy_max = q.tx_copy_max;
-	ctx->tx_room = q.tx_room;
-	ctx->peek = q.peek;
+	ctx_set_queue(ctx, &q);
 }
 
 /* The member's way to the queue: its own, or the shared one. Called with the port's lock. */
@@ -266,10 +259,8 @@ member_attach(struct zf_port *p, struct port_member *pm, uint32_t n_bufs)
 	}
 	if (rc == 0)
 		rc = share_join(p, pm);
-	if (rc == 0) {
-		pool_unshare(p->pool);
+	if (rc == 0)
 		share_attach(pm);
-	}
 	return rc;
 }
 
@@ -432,7 +423,16 @@ service_locked(struct port_member *pm)
 	if (p->drv->service == NULL)
 		return;
 	now_ns = port_now_ns(p, ctx->now);
+	/* It may exchange rings under the burst functions, or reset the port: then they are others. */
+	if (p->share != NULL)
+		share_hold(p);
+	pthread_mutex_lock(&p->drv_lock);
 	next = p->drv->service(p->priv, now_ns);
+	pthread_mutex_unlock(&p->drv_lock);
+	if (p->share != NULL)
+		share_go_on(p);
+	else
+		attach_direct(pm);
 	if (next == UINT64_MAX)
 		wheel_cancel(ctx->wheel, t);
 	else
@@ -459,8 +459,10 @@ port_take_events(struct port_member *pm)
 	struct zf_ctx *ctx = pm->ctx;
 	uint32_t ev = atomic_exchange_explicit(&ctx->events, 0, memory_order_acquire);
 
-	if (ev & CTX_EV_SHARE)
+	if (ev & CTX_EV_SHARE) {
 		share_attach(pm);
+		ctx->visible = 1; /* this poll ends: somebody waits for that */
+	}
 	ev &= ~(uint32_t)CTX_EV_SHARE;
 	if (ev == 0)
 		return;
@@ -470,8 +472,9 @@ port_take_events(struct port_member *pm)
 	}
 	if (ev & (PORT_EV_SERVICE | PORT_EV_RESET))
 		service_locked(pm);
-	if ((ev & PORT_EV_RESET) && pm->port->share == NULL)
-		attach_direct(pm);
+	/* A reset may have emptied the port's filter. */
+	for (uint32_t i = 0; (ev & PORT_EV_RESET) && i < pm->port->n_netifs; i++)
+		netif_groups_tell(pm->port->netifs[i]);
 	if (ev & (PORT_EV_LINK | PORT_EV_REMOVED))
 		link_changed(pm);
 	pthread_mutex_unlock(&pm->port->lock);

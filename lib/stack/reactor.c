@@ -360,7 +360,7 @@ zf_stack_has_pending_work(const struct zf_stack *st)
 		return 1;
 	if (ctx_read_clock(ctx) >= atomic_load_explicit(&ctx->pub_due, memory_order_relaxed))
 		return 1;
-	return ctx->peek == NULL || ctx->peek(ctx->rxq);
+	return ctx_peek(ctx);
 }
 
 #if defined(ZF_TEST) && ZF_TEST

@@ -322,14 +322,9 @@ void
 share_attach(struct port_member *pm)
 {
 	struct zf_ctx *ctx = pm->ctx;
+	const struct port_queue q = {.rx = share_rx, .tx = share_tx, .rxq = pm, .txq = pm, .peek = share_peek};
 
-	ctx->rx = share_rx;
-	ctx->rxq = pm;
-	ctx->tx = share_tx;
-	ctx->txq = pm;
-	ctx->tx_copy = NULL;
-	ctx->tx_room = NULL;
-	ctx->peek = share_peek;
+	ctx_set_queue(ctx, &q);
 	/* Headers were made for tx_copy's limits: have every zocket look again. */
 	if (ctx->ip != NULL)
 		netif_touch(ctx->netif);
@@ -386,6 +381,21 @@ share_stop(struct zf_port *p)
 	p->share = NULL;
 }
 
+void
+share_hold(struct zf_port *p)
+{
+	spin_lock(&p->share->rx_busy);
+	spin_lock(&p->share->tx_busy);
+}
+
+void
+share_go_on(struct zf_port *p)
+{
+	p->drv->queue_get(p->priv, 0, &p->share->q);
+	spin_unlock(&p->share->tx_busy);
+	spin_unlock(&p->share->rx_busy);
+}
+
 /* From now on the first member does not touch the queue before it has seen the event. */
 static void
 divert(struct zf_ctx *ctx)
@@ -429,6 +439,10 @@ share_start(struct zf_port *p)
 		return rc;
 	}
 	divert(first->ctx);
+	/* The first one is a member like the others by now, and may be in the driver with the cache. */
+	share_hold(p);
+	pool_unshare(p->pool);
+	share_go_on(p);
 	zf_info(&p->log, LC_STACK, "port %s: its one queue is shared by several stacks from now on", p->id.name);
 	return 0;
 }
