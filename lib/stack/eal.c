@@ -120,8 +120,13 @@ start_quietly(int argc, char **argv, const cpu_set_t *affinity)
 	int opt = optind, err = opterr, pos = optopt;
 	char *arg = optarg;
 	sigset_t all, old;
+	bool own_dir;
 	int rc;
 
+	/* Where root may not write to /var/run, as in a user namespace, EAL would complain on stderr. */
+	own_dir = geteuid() == 0 && getenv("RUNTIME_DIRECTORY") == NULL && access("/var/run", W_OK) < 0;
+	if (own_dir)
+		(void)setenv("RUNTIME_DIRECTORY", "/tmp", 1);
 	list_fds(fds);
 	sigfillset(&all);
 	/* EAL's threads inherit this mask: the application's signals stay with its own threads. */
@@ -132,6 +137,8 @@ start_quietly(int argc, char **argv, const cpu_set_t *affinity)
 	opterr = err;
 	optopt = pos;
 	optarg = arg;
+	if (own_dir)
+		(void)unsetenv("RUNTIME_DIRECTORY");
 	(void)sched_setaffinity(0, sizeof(*affinity), affinity);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	close_new_fds_on_exec(fds);
