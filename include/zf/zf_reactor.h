@@ -47,7 +47,7 @@ int zf_reactor_perform(struct zf_stack *st);
  * @retval 0   nothing to do now
  * @retval >0  call zf_reactor_perform()
  *
- * Cost: two loads and a clock read. Guide 5.12, 11.8.2.2.
+ * Cost: a few loads and a clock read. Guide 5.12, 11.8.2.2.
  */
 int zf_stack_has_pending_work(const struct zf_stack *st);
 

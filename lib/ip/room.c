@@ -69,11 +69,14 @@ ip_room_refresh(struct zf_ctx *ctx)
 {
 	struct ip_room *r = ctx->ip;
 
-	r->env_gen = netif_gen(ctx->netif); /* before the reads: a change in between is seen next time */
+	/* Before the reads: a change in between is seen next time. */
+	__atomic_store_n(&r->env_gen, netif_gen(ctx->netif), __ATOMIC_RELAXED);
 	netif_parse_env(ctx->netif, ctx->slot, &r->env);
 	ctx->path_gen = ctx->backlog_n > 0 ? 0 : r->env_gen;
-	if (r->n_held > 0)
+	if (r->n_held > 0) {
 		output_held_run(ctx);
+		output_flush(ctx); /* a send may be what came here: they go first, and need no poll */
+	}
 }
 
 void

@@ -479,5 +479,6 @@ port_take_events(struct port_member *pm)
 		link_changed(pm);
 	pthread_mutex_unlock(&pm->port->lock);
 	output_netif_run(ctx);
+	output_flush(ctx); /* not every call that comes here does */
 	ctx->visible = 1;
 }

@@ -358,6 +358,9 @@ zf_stack_has_pending_work(const struct zf_stack *st)
 
 	if (atomic_load_explicit(&ctx->pub_work, memory_order_relaxed) != 0 || ctx_has_events(ctx))
 		return 1;
+	/* On a port with several stacks another one may have learnt what frames of ours wait for. */
+	if (netif_gen(ctx->netif) != __atomic_load_n(&ctx->ip->env_gen, __ATOMIC_RELAXED))
+		return 1;
 	if (ctx_read_clock(ctx) >= atomic_load_explicit(&ctx->pub_due, memory_order_relaxed))
 		return 1;
 	return ctx_peek(ctx);
