@@ -9,7 +9,7 @@
 #include "ip/csum.h"
 
 /* RFC 792 asks for the header and 8 bytes; RFC 1812 for as much as 576 bytes hold. */
-#define ICMP_QUOTE_MAX (576u - sizeof(struct hdr_ip4) - sizeof(struct hdr_icmp))
+#define ICMP_ERROR_MAX 576u
 
 static enum icmp_verdict
 drop(struct zf_ctx *ctx, struct rte_mbuf *m, enum counter why)
@@ -202,8 +202,9 @@ icmp_send_error(struct zf_ctx *ctx, struct rte_mbuf *m, const struct seg *s, uin
 		return;
 	}
 	quoted = (const struct hdr_ip4 *)(frame + s->l3_off);
-	quote = ZF_MIN((uint32_t)s->ip_len, (uint32_t)ICMP_QUOTE_MAX);
-	total = (uint32_t)(sizeof(*ip) + sizeof(*ic)) + quote;
+	total = (uint32_t)(sizeof(*ip) + sizeof(*ic));
+	quote = ZF_MIN((uint32_t)s->ip_len, ZF_MIN(ICMP_ERROR_MAX, (uint32_t)ctx->netif->mtu) - total);
+	total += quote;
 	r = output_frame(ctx, &in->src, ETH_TYPE_IPV4, total, &l3);
 	if (r == NULL)
 		return;
