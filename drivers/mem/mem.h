@@ -107,6 +107,7 @@ struct mem_stats {
 
 /* A port by its name without "mem:"; made if it is not there. NULL: bad name or no memory. "x/a" makes "x/b" too. */
 struct mem_port *mem_port(const char *name);
+const char *mem_name(const struct mem_port *p);
 /* Forget a port (and its peer). -EBUSY while a stack has either open. */
 int mem_forget(struct mem_port *p);
 

@@ -231,6 +231,12 @@ mem_port(const char *name)
 	return name[base + 1] == 'a' ? a : b;
 }
 
+const char *
+mem_name(const struct mem_port *p)
+{
+	return p->name;
+}
+
 static void
 unlink_port(struct mem_port *p)
 {

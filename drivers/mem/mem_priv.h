@@ -37,6 +37,7 @@ struct mem_sent {
 	struct rte_mbuf *m;
 	uint64_t hash;   /* of the frame as it was sent: it may not change while we hold it */
 	uint64_t serial; /* of the queue's frames */
+	bool held;       /* or released at once: nothing to compare */
 };
 
 struct mem_queue {

@@ -6,7 +6,7 @@
 
 #include "pkt/ps.h"
 
-PKT_TEST(arp_announces_its_address, "RFC 5227 2.3")
+PKT_TEST_IN(arp_announces_its_address, "RFC 5227 2.3", PS_ALONE)
 {
 	struct ps *s = ps_open(.noisy_start = true, .strangers = true);
 
@@ -15,7 +15,7 @@ PKT_TEST(arp_announces_its_address, "RFC 5227 2.3")
 	ps_silence(s, 100);
 }
 
-PKT_TEST(arp_announces_each_address, "RFC 5227 2.3")
+PKT_TEST_IN(arp_announces_each_address, "RFC 5227 2.3", PS_ALONE)
 {
 	struct ps *s = ps_open(.noisy_start = true, .strangers = true, .ipv4 = "192.0.2.1/24,192.0.2.2/24");
 
@@ -71,7 +71,7 @@ PKT_TEST(arp_request_teaches, "RFC 826")
 }
 
 /* A reply that nobody asked for does not. */
-PKT_TEST(arp_unasked_reply_teaches_nothing, "RFC 826, hostile 27")
+PKT_TEST_IN(arp_unasked_reply_teaches_nothing, "RFC 826, hostile 27", PS_ALONE)
 {
 	struct ps *s = ps_open(.strangers = true);
 
@@ -82,7 +82,7 @@ PKT_TEST(arp_unasked_reply_teaches_nothing, "RFC 826, hostile 27")
 	ps_in(s, "+0 arp reply peer is-at peer-mac");
 }
 
-PKT_TEST(arp_alloc_waits_for_the_answer, "guide-decisions: addresses")
+PKT_TEST_IN(arp_alloc_waits_for_the_answer, "guide-decisions: addresses", PS_ALONE)
 {
 	struct ps *s = ps_open(.strangers = true, .attrs = "arp_reply_timeout=800000");
 	uint64_t t0 = zt_clock();
@@ -97,7 +97,7 @@ PKT_TEST(arp_alloc_waits_for_the_answer, "guide-decisions: addresses")
 	ps_count(s, RX_ARP, 1);
 }
 
-PKT_TEST(arp_alloc_without_an_answer, "guide-decisions: addresses")
+PKT_TEST_IN(arp_alloc_without_an_answer, "guide-decisions: addresses", PS_ALONE)
 {
 	struct ps *s = ps_open(.strangers = true, .attrs = "arp_reply_timeout=400000");
 	uint64_t t0 = zt_clock();
@@ -114,7 +114,7 @@ PKT_TEST(arp_alloc_without_an_answer, "guide-decisions: addresses")
 	ps_out(s, "+0 udp 2000 > 1000 (4)");
 }
 
-PKT_TEST(arp_empty_datagram_waits_too, "RFC 1122 2.3.2.2")
+PKT_TEST_IN(arp_empty_datagram_waits_too, "RFC 1122 2.3.2.2", PS_ALONE)
 {
 	struct ps *s = ps_open(.strangers = true);
 	struct zfut *ut = ps_zfut(s, "us:2000", "peer:1000");
@@ -127,7 +127,7 @@ PKT_TEST(arp_empty_datagram_waits_too, "RFC 1122 2.3.2.2")
 	ps_out(s, "+0 udp 2000 > 1000 (0)");
 }
 
-PKT_TEST(arp_gives_up, "RFC 1122 2.3.2")
+PKT_TEST_IN(arp_gives_up, "RFC 1122 2.3.2", PS_ALONE)
 {
 	struct ps *s = ps_open(.strangers = true);
 	struct zfut *ut = ps_zfut(s, "us:2000", "peer:1000");
@@ -148,7 +148,7 @@ PKT_TEST(arp_gives_up, "RFC 1122 2.3.2")
 }
 
 /* The newest are worth most; a flood of sends makes one question a second. */
-PKT_TEST(arp_holds_the_newest, "RFC 1122 2.3.2.2, requirement 140")
+PKT_TEST_IN(arp_holds_the_newest, "RFC 1122 2.3.2.2, requirement 140", PS_ALONE)
 {
 	struct ps *s = ps_open(.strangers = true);
 	struct zfut *ut = ps_zfut(s, "us:2000", "peer:1000");
@@ -163,7 +163,7 @@ PKT_TEST(arp_holds_the_newest, "RFC 1122 2.3.2.2, requirement 140")
 		ps_out(s, "+0 udp 2000 > 1000 (10@%u)", i & 255);
 }
 
-PKT_TEST(arp_held_frames_of_a_freed_zocket, "RFC 1122 2.3.2.2")
+PKT_TEST_IN(arp_held_frames_of_a_freed_zocket, "RFC 1122 2.3.2.2", PS_ALONE)
 {
 	struct ps *s = ps_open(.strangers = true);
 	struct zfut *ut = ps_zfut(s, "us:2000", "peer:1000");
@@ -175,7 +175,7 @@ PKT_TEST(arp_held_frames_of_a_freed_zocket, "RFC 1122 2.3.2.2")
 	ps_out(s, "+0 udp 2000 > 1000 (3)");
 }
 
-PKT_TEST(arp_entry_in_use_is_verified, "RFC 1122 2.3.2.1, requirement 140")
+PKT_TEST_IN(arp_entry_in_use_is_verified, "RFC 1122 2.3.2.1, requirement 140", PS_ALONE)
 {
 	struct ps *s = ps_open(.strangers = true);
 
@@ -188,7 +188,7 @@ PKT_TEST(arp_entry_in_use_is_verified, "RFC 1122 2.3.2.1, requirement 140")
 	ps_in(s, "+.01 arp reply peer is-at peer-mac");
 }
 
-PKT_TEST(arp_neighbour_that_died, "RFC 1122 2.3.2.1")
+PKT_TEST_IN(arp_neighbour_that_died, "RFC 1122 2.3.2.1", PS_ALONE)
 {
 	struct ps *s = ps_open(.strangers = true);
 	struct zfut *ut;
@@ -225,7 +225,7 @@ PKT_TEST(arp_neighbour_that_moved, "RFC 826")
 	ps_out(s, "+0 [eth dst 02:00:00:00:00:77 ] [ip df] udp 2000 > 1000 (3)");
 }
 
-PKT_TEST(arp_gateway_is_asked_for_the_far, "RFC 1122 3.3.1")
+PKT_TEST_IN(arp_gateway_is_asked_for_the_far, "RFC 1122 3.3.1", PS_ALONE)
 {
 	struct ps *s = ps_open(.strangers = true);
 	struct zfut *ut;

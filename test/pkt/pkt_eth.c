@@ -173,7 +173,7 @@ PKT_TEST_IN(eth_no_buffer_to_flatten, "hostile 29", PS_MODE(PS_RX_SPLIT_L3))
 	ps_recv(s, ur, "peer:1000", 8);
 }
 
-PKT_TEST(port_no_buffer_for_answers, "guide-decisions: buffers")
+PKT_TEST_IN(port_no_buffer_for_answers, "guide-decisions: buffers", PS_ALONE)
 {
 	struct ps *s = ps_open();
 
@@ -200,7 +200,7 @@ PKT_TEST_IN(port_full_loses_answers_only, "design: when something runs out", PS_
 	ps_out(s, "+0 icmp echo reply id 1 seq 2 (10)");
 }
 
-PKT_TEST(port_link_flap, "design: when something breaks")
+PKT_TEST_IN(port_link_flap, "design: when something breaks", PS_ALONE)
 {
 	struct ps *s = ps_open(.strangers = true);
 	struct zfur *ur = ps_zfur(s, "us:2000");
@@ -216,7 +216,7 @@ PKT_TEST(port_link_flap, "design: when something breaks")
 	ps_recv(s, ur, "peer:1000", 8);
 }
 
-PKT_TEST(port_link_down_while_sending, "design: when something breaks")
+PKT_TEST_IN(port_link_down_while_sending, "design: when something breaks", PS_ALONE)
 {
 	struct ps *s = ps_open();
 	struct zfut *ut = ps_zfut(s, "us:2000", "peer:1000");

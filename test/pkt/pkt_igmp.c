@@ -270,7 +270,7 @@ PKT_TEST(igmp_own_multicast_is_not_looped_back, "guide-decisions: UDP")
 	ps_recv_none(s, ur);
 }
 
-PKT_TEST(igmp_link_came_back, "RFC 3376 5.1")
+PKT_TEST_IN(igmp_link_came_back, "RFC 3376 5.1", PS_ALONE)
 {
 	struct ps *s = ps_open(.strangers = true);
 
@@ -284,7 +284,7 @@ PKT_TEST(igmp_link_came_back, "RFC 3376 5.1")
 	ps_ignore(s, 5);
 }
 
-PKT_TEST(mcast_copy_without_a_buffer, "guide-decisions: UDP")
+PKT_TEST_IN(mcast_copy_without_a_buffer, "guide-decisions: UDP", PS_ALONE)
 {
 	struct ps *s = ps_open();
 	struct zfur *a = ps_zfur(s, "239.1.1.1:2000"), *b = ps_zfur(s, "239.1.1.1:2000");

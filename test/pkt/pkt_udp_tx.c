@@ -333,7 +333,7 @@ PKT_TEST(udp_send_only_stack, "guide-decisions: ring sizes 0")
 }
 
 /* The loop of the guide: full, then zf_reactor_perform() until it returns non-zero, then send again. */
-PKT_TEST_IN(udp_full_port, "guide 11.11.2.14", PS_ALL_MODES & ~PS_MODE(PS_BLIND))
+PKT_TEST_IN(udp_full_port, "guide 11.11.2.14", PS_ALONE & ~PS_MODE(PS_BLIND))
 {
 	struct ps *s = ps_open();
 	struct zfut *ut = ps_zfut(s, "us:2000", "peer:1000");

@@ -44,10 +44,12 @@ enum ps_mode {
 	PS_RX_SPLIT_L4, /* within the UDP header and in the payload */
 	PS_RX_JUDGED,  /* the port verifies received checksums and says so */
 	PS_RX_UNKNOWN, /* it says that it could, and does not know */
+	PS_SHARED,     /* another stack, with an address of its own, shares the queue */
 	PS_MODES
 };
 #define PS_MODE(m)      (1u << (m))
 #define PS_ALL_MODES    ((1u << PS_MODES) - 1)
+#define PS_ALONE       (PS_ALL_MODES & ~PS_MODE(PS_SHARED)) /* it matters whose address ARP says, whose buffer fails */
 #define PS_NORMAL_ONLY  PS_MODE(PS_NORMAL)
 #define PS_VERIFYING   (PS_ALL_MODES & ~PS_MODE(PS_TX_COPY)) /* modes in which checksums are looked at */
 #define PS_NO_TX_MODES  (PS_ALL_MODES & ~(PS_MODE(PS_TX_HOLD) | PS_MODE(PS_TX_ONE) | PS_MODE(PS_BLIND)))

@@ -34,6 +34,9 @@ struct frag_mods {
 	uint32_t from, to;
 };
 
+#define FRONT_MAX  128  /* Ethernet header, two tags and IP header are shorter */
+#define MASKED_MAX 4096 /* nothing of a protocol is masked out behind here */
+
 #define BAD(...) (snprintf(err, 128, __VA_ARGS__), -1)
 
 bool
@@ -505,10 +508,10 @@ ps_line(struct ps *s, const char *text, bool in, struct ps_when *when, struct ps
 
 	snprintf(buf, sizeof(buf), "%s", text);
 	*when = (struct ps_when){0};
-	memset(f, 0, sizeof(*f));
-	memset(f->m, 0xff, sizeof(f->m));
+	memset(f->b, 0, FRONT_MAX);
+	memset(f->m, 0xff, FRONT_MAX);
 	memset(l4, 0, offsetof(struct ps_l4, b));
-	memset(l4->m, 0xff, sizeof(l4->m));
+	memset(l4->m, 0xff, MASKED_MAX);
 	l4->csum_at = -1;
 	n = ps_split(buf, w, PS_WORDS_MAX);
 	if (n < 0)
@@ -518,6 +521,8 @@ ps_line(struct ps *s, const char *text, bool in, struct ps_when *when, struct ps
 	depth++;
 	n = ps_proto(s, w + i, n - i, in, l4, err);
 	depth--;
+	if (n >= 0 && l4->len > MASKED_MAX)
+		memset(l4->m + MASKED_MAX, 0xff, l4->len - MASKED_MAX);
 	if (n < 0 || assemble(s, in, &e, &m, &fr, l4, f, err) < 0)
 		return -1;
 	if (in && !e.no_pad && f->len < 60) {

@@ -22,6 +22,7 @@ const char *const ps_mode_names[PS_MODES] = {
 	[PS_RX_SPLIT_L4] = "rx-split-l4",
 	[PS_RX_JUDGED] = "rx-judged",
 	[PS_RX_UNKNOWN] = "rx-unknown",
+	[PS_SHARED] = "shared",
 };
 
 static enum ps_mode now;

@@ -33,6 +33,7 @@ struct ps_when {
 
 struct ps {
 	struct zt *zt;
+	struct zt *companion; /* shares the queue with it, in mode PS_SHARED */
 	struct ps_opts opts;
 	jmp_buf fail;
 	uint64_t t_ns; /* time of the last line */
