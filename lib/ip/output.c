@@ -170,10 +170,13 @@ output_fragments(struct zf_ctx *ctx, const uint8_t *hdr, uint32_t hdr_len, const
 
 	if (total > room)
 		room &= ~7u;
+	/* More than there will ever be: whoever tried again would try for ever. */
+	if ((total + room - 1) / room > ZF_MIN((uint32_t)OUTPUT_FRAGS_MAX, ctx->pool->n_bufs))
+		return -EMSGSIZE;
 	do {
 		uint32_t len = ZF_MIN(total - off, room);
 		bool more = off + len < total;
-		struct rte_mbuf *m = n < OUTPUT_FRAGS_MAX ? pkt_take(ctx->pool) : NULL;
+		struct rte_mbuf *m = pkt_take(ctx->pool);
 		struct hdr_ip4 *ip;
 		uint8_t *p;
 

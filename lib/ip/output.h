@@ -92,7 +92,7 @@ bool output_backlog(struct zf_ctx *ctx);
 
 /* IP packets that carry @total bytes of @iov from offset @skip on, none longer than @mtu. @hdr: Ethernet and IP header,
  * @hdr_len in all, the IP one its last 20 bytes; lengths, id, fragment fields and checksum are set here. Returns
- * their number, or -ENOBUFS (none is left over).
+ * their number, or -ENOBUFS, -EMSGSIZE if no number of tries will do (none is left over).
  */
 int output_fragments(struct zf_ctx *ctx, const uint8_t *hdr, uint32_t hdr_len, const struct iovec *iov,
 		     int iov_cnt, uint32_t total, uint32_t mtu, uint16_t id,

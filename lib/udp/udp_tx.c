@@ -201,7 +201,7 @@ send_frames(struct zf_ctx *ctx, struct zfut *us, const struct iovec *iov, int io
 	n = output_fragments(ctx, us->hdr, (uint32_t)(us->hdr_len - sizeof(udp)), parts, 1 + iov_cnt,
 			     len + (uint32_t)sizeof(udp), mtu, id, out);
 	if (n < 0)
-		return send_nobufs(ctx);
+		return n == -EMSGSIZE ? n : send_nobufs(ctx);
 	if (df) {
 		struct hdr_ip4 *ip = rte_pktmbuf_mtod_offset(out[0], struct hdr_ip4 *,
 							     us->hdr_len - UDP_IP_BYTES);
