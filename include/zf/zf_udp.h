@@ -236,7 +236,7 @@ int zfut_send_single(struct zfut *us, const void *buf, size_t buflen);
  * @return payload bytes sent on success
  * @retval -EAGAIN    the port is full: call zf_reactor_perform() until it returns non-zero and send again
  * @retval -EMSGSIZE  more than 65,507 bytes, or with ZFUT_FLAG_DONT_FRAGMENT more than zfut_get_mss(); or more
- *                    fragments than 128 (on ports with an MTU below 536) or than n_bufs
+ *                    fragments than 128 (on ports with an MTU below 532) or than n_bufs
  * @retval -ENOBUFS   not enough packet buffers; as for -EAGAIN
  * @retval -EINVAL    unknown flag or negative count
  *

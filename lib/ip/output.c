@@ -225,8 +225,16 @@ void
 output_hold(struct zf_ctx *ctx, const struct ip_path *path, struct rte_mbuf **pkts, uint32_t n)
 {
 	struct ip_room *r = ctx->ip;
-	uint32_t over = r->n_held + n > OUTPUT_HELD ? r->n_held + n - OUTPUT_HELD : 0;
+	/* The answer needs buffers too. */
+	uint32_t max = ZF_MIN((uint32_t)OUTPUT_HELD, ctx->pool->n_bufs / 4);
+	uint32_t over = r->n_held + n > max ? r->n_held + n - max : 0;
 
+	if (n > max) {
+		for (uint32_t i = 0; i < n; i++)
+			pkt_put(ctx->pool, pkts[i]);
+		ctx->counters[CNT_TX_DROP_HELD] += n;
+		return;
+	}
 	/* RFC 1122 2.3.2.2: the newest are worth most. */
 	for (uint32_t i = 0; i < over; i++)
 		held_drop(ctx, i, CNT_TX_DROP_HELD);
