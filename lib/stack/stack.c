@@ -92,7 +92,7 @@ configure_addrs(struct zf_ctx *ctx, const struct zf_attr *attr)
 	be32_t ip;
 	int rc;
 
-	if (p == NULL && !(ctx->caps & PORT_LOOP)) {
+	if ((p == NULL || *p == '\0') && !(ctx->caps & PORT_LOOP)) {
 		zf_err(log, LC_CPLANE,
 		       "interface \"%s\": the stack has no address; set attribute ipv4=ADDRESS/PREFIX, for instance "
 		       "ZF_ATTR=\"interface=%s;ipv4=10.0.0.1/24\"",
