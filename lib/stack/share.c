@@ -172,6 +172,13 @@ members_of_slots(const struct share *sh, const struct netif *net, uint64_t slots
 	return mask;
 }
 
+/* Those whose address a packet was sent to; @on, all on the interface, where it is to many. */
+static uint64_t
+owners(const struct share *sh, struct netif *net, const struct seg *s, uint64_t on)
+{
+	return s->cast == CAST_UNICAST ? members_of_slots(sh, net, netif_addr_owners(net, s->dst)) : on;
+}
+
 /* One of @mask: @self if it is among them. */
 static uint64_t
 pick(uint64_t mask, uint64_t self)
@@ -196,21 +203,23 @@ wanted_by(const struct share *sh, const uint8_t *frame, uint32_t len, uint64_t s
 	kind = parse_frame(frame, len, CSUM_IP_GOOD | CSUM_L4_GOOD, &env, &s);
 	switch (kind) {
 	case PARSE_UDP:
-	case PARSE_TCP:
 		who = members_of_slots(sh, net,
 				       netif_bind_owners(net, s.proto, s.dst, s.dport, s.src, s.sport,
 							 s.cast != CAST_UNICAST));
-		if (who != 0)
-			return who;
 		/* Nobody's: the owner of the address answers. */
-		return pick(s.cast == CAST_UNICAST ? members_of_slots(sh, net, netif_addr_owners(net, s.dst)) : on,
-			    self);
+		return who != 0 ? who : pick(owners(sh, net, &s, on), self);
+	case PARSE_TCP: /* its ports are not looked at yet: issue 3 */
+	case PARSE_NO_PROTO:
+		return pick(owners(sh, net, &s, on), self);
 	case PARSE_FRAG:
-		/* Only the first one has ports: all who have the address put it together. */
-		return s.cast == CAST_UNICAST ? members_of_slots(sh, net, netif_addr_owners(net, s.dst)) : on;
+		/* Only the first one has ports: all who have the address put it together. But an echo request is answered
+		 * once, by the same stack whoever polls.
+		 */
+		who = owners(sh, net, &s, on);
+		return s.proto == IP_PROTO_ICMP ? pick(who, 0) : who;
 	case PARSE_ICMP:
 		/* Errors go to all who have the address, since each knows its own zockets; the rest to one. */
-		who = s.cast == CAST_UNICAST ? members_of_slots(sh, net, netif_addr_owners(net, s.dst)) : on;
+		who = owners(sh, net, &s, on);
 		return s.pay_len > 0 && frame[s.l4_off] == ICMP_MSG_ECHO ? pick(who, self) : who;
 	case PARSE_ARP:
 	case PARSE_IGMP:
