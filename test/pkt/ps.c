@@ -636,9 +636,9 @@ ps_play(const struct ps_test *t, enum ps_mode mode, bool seen[CNT__N], bool verb
 	} else if (s->companion != NULL) {
 		(void)zt_close(s->companion, NULL);
 	}
-	ok = !s->broken;
 	fclose(s->log_f);
 	fclose(s->wire_f);
+	ok = t->must_fail == NULL ? !s->broken : s->broken && strstr(s->log, t->must_fail) != NULL;
 	if (!ok || verbose)
 		report(t, mode, s);
 	free(s->log);

@@ -59,6 +59,7 @@ struct ps_test {
 	const char *rfc;
 	uint32_t modes;
 	void (*run)(void);
+	const char *must_fail; /* NULL, or what the failure must say: the engine's own tests */
 	struct ps_test *next;
 };
 void ps_register(struct ps_test *t);
@@ -66,6 +67,16 @@ void ps_register(struct ps_test *t);
 #define PKT_TEST_IN(name_, rfc_, modes_)                                                           \
 	static void name_(void);                                                                   \
 	static struct ps_test ps_test_##name_ = {.name = #name_, .rfc = rfc_, .modes = modes_, .run = name_}; \
+	__attribute__((constructor)) static void ps_register_##name_(void)                         \
+	{                                                                                          \
+		ps_register(&ps_test_##name_);                                                     \
+	}                                                                                          \
+	static void name_(void)
+/* A script that must fail, saying @says_. */
+#define PKT_MUST_FAIL(name_, says_)                                                                \
+	static void name_(void);                                                                   \
+	static struct ps_test ps_test_##name_ = {                                                  \
+		.name = #name_, .rfc = "self-test", .modes = PS_NORMAL_ONLY, .run = name_, .must_fail = says_}; \
 	__attribute__((constructor)) static void ps_register_##name_(void)                         \
 	{                                                                                          \
 		ps_register(&ps_test_##name_);                                                     \

@@ -393,7 +393,55 @@ leaks_are_found(void)
 	CU_ASSERT_EQUAL(leaks.zockets, 1);
 }
 
+/* zf_stack_free() at any time: zockets, queued datagrams, a held frame, an incomplete datagram. */
+static void
+stack_freed_with_everything_open(void)
+{
+	static const uint8_t frag[60] = {0x02, 0,    0,    0,    0,    0x01, 0x02, 1,    1,    1, 1, 1, 8,   0, 0x45,
+					 0,    0,    28,   0,    7,    0x20, 0,    64,   17,   0, 0, 192, 0, 2, 66,
+					 192,  0,    2,    1,    3,    0xe8, 7,    0xd0, 0,    8};
+	struct sockaddr_in l = addr(A, 2000), r = addr(B, 1000);
+	struct zt_leaks leaks;
+	struct zf_pool *pool;
+	struct zf_attr *attr;
+	uint8_t b[60];
+	struct zfut *ut;
+	struct zfur *ur;
+	uint32_t sum = 0;
+	struct zt *t;
+
+	CU_ASSERT_EQUAL_FATAL(zt_open(&t, "ipv4=192.0.2.1/24;n_bufs=256;log_level=0"), 0);
+	CU_ASSERT_EQUAL_FATAL(zf_attr_alloc(&attr), 0);
+	CU_ASSERT_EQUAL(zfur_alloc(&ur, zt_stack(t), attr), 0);
+	CU_ASSERT_EQUAL(zfur_addr_bind(ur, (struct sockaddr *)&l, sizeof(l), NULL, 0, 0), 0);
+	CU_ASSERT_EQUAL(zfut_alloc(&ut, zt_stack(t), (struct sockaddr *)&l, sizeof(l), (struct sockaddr *)&r, sizeof(r),
+				   0, attr),
+			0);
+	zf_attr_free(attr);
+	CU_ASSERT_EQUAL(zfut_send_single(ut, "x", 1), 1); /* nobody answers ARP: held */
+	memcpy(b, frag, sizeof(b));
+	for (int i = 14; i < 34; i += 2)
+		sum += (uint32_t)b[i] << 8 | b[i + 1];
+	sum = ~((sum & 0xffff) + (sum >> 16));
+	b[24] = (uint8_t)(sum >> 8);
+	b[25] = (uint8_t)sum;
+	CU_ASSERT_EQUAL(zt_push(t, b, sizeof(b), true), 0);
+	b[20] = 0; /* the same, whole: the sum changes by the flag */
+	b[24] = (uint8_t)(b[24] + 0x20);
+	CU_ASSERT_EQUAL(zt_push(t, b, sizeof(b), true), 0);
+	CU_ASSERT_EQUAL(zt_counter_at(t, CNT_RX_FRAGMENT), 1);
+	CU_ASSERT_EQUAL(zt_counter_at(t, CNT_RX_UDP), 1);
+	pool = zt_ctx(t)->pool->of;
+	pool_hold(pool);
+	CU_ASSERT_EQUAL(zt_close(t, &leaks), -ENOTEMPTY);
+	CU_ASSERT_EQUAL(leaks.zockets, 2);
+	CU_ASSERT_EQUAL(leaks.bufs, 3);
+	CU_ASSERT_EQUAL(pool_free_count(pool), pool->n_bufs); /* all home after all */
+	pool_drop(pool);
+}
+
 static const struct unit_test tests[] = {
+	UNIT(stack_freed_with_everything_open),
 	UNIT(pair_passes_frames), UNIT(link_faults_repeat),   UNIT(link_delay_and_bandwidth),
 	UNIT(link_drops_what_the_test_says), UNIT(link_of_a_pair_flaps), UNIT(ring_is_bounded),
 	UNIT(names_and_errors),   UNIT(faults_are_noticed),   UNIT(leaks_are_found),
