@@ -116,6 +116,22 @@ htab_insert(struct htab *t, uint32_t tag, uint32_t index)
 	return false;
 }
 
+/* The entry (@tag, @was) stands for @is from now on; false if it is not there. */
+static inline bool
+htab_replace(struct htab *t, uint32_t tag, uint32_t was, uint32_t is)
+{
+	struct htab_entry *e = htab_entries(t);
+	uint32_t s = tag & t->mask;
+
+	for (uint32_t probe = 0; probe < HTAB_PROBE && e[s].index1 != 0; probe++, s = (s + 1) & t->mask) {
+		if (e[s].tag != tag || e[s].index1 != was + 1)
+			continue;
+		e[s].index1 = is + 1;
+		return true;
+	}
+	return false;
+}
+
 /* Remove the entry (@tag, @index); false if it is not there. */
 static inline bool
 htab_remove(struct htab *t, uint32_t tag, uint32_t index)

@@ -47,7 +47,8 @@ struct zfur {
 ZF_STATIC_ASSERT(offsetof(struct zfur, index) <= 64, "what a datagram needs is one cache line");
 
 /* One address pair that a zfur receives. Unicast pairs hash over what they fix: (local), or (local, remote).
- * Multicast and broadcast ones over the local address and port alone, since several may want one datagram.
+ * Multicast and broadcast ones over the local address and port alone, since several may want one datagram: the first
+ * is in the table, the others hang on it.
  */
 struct udp_bind {
 	be32_t lip;
@@ -57,6 +58,7 @@ struct udp_bind {
 	uint32_t zfur;
 	uint32_t tag;
 	uint32_t next_of_zfur; /* also the free list */
+	uint32_t next_many;    /* with the same local address and port */
 	uint8_t used;
 	uint8_t many; /* multicast or broadcast */
 	uint8_t joined;

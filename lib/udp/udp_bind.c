@@ -49,6 +49,42 @@ bind_tag(const struct zf_ctx *ctx, const struct udp_bind *b)
 	return udp_tag_pair(ctx, b->lip, b->lport, b->rip, b->rport);
 }
 
+/* Binding @i, filled in, into the demux table; false when it is full. */
+static bool
+tab_insert(struct zf_ctx *ctx, uint32_t i)
+{
+	struct udp_room *r = ctx->udp;
+	struct udp_bind *b = &r->binds[i];
+	uint32_t head = b->many ? udp_find_many(ctx, r, b->lip, b->lport) : UDP_NONE;
+
+	b->next_many = UDP_NONE;
+	if (head == UDP_NONE)
+		return htab_insert(&r->binds_tab, b->tag, i);
+	b->next_many = r->binds[head].next_many;
+	r->binds[head].next_many = i;
+	return true;
+}
+
+static void
+tab_remove(struct zf_ctx *ctx, uint32_t i)
+{
+	struct udp_room *r = ctx->udp;
+	struct udp_bind *b = &r->binds[i];
+	uint32_t head = b->many ? udp_find_many(ctx, r, b->lip, b->lport) : i;
+
+	if (head == i) {
+		if (b->next_many == UDP_NONE)
+			(void)htab_remove(&r->binds_tab, b->tag, i);
+		else
+			(void)htab_replace(&r->binds_tab, b->tag, i, b->next_many);
+		return;
+	}
+	while (head != UDP_NONE && r->binds[head].next_many != i)
+		head = r->binds[head].next_many;
+	if (!zf_bug(head == UDP_NONE))
+		r->binds[head].next_many = b->next_many;
+}
+
 /* Take the binding out of every table; @b stays readable. */
 static void
 bind_drop(struct zf_ctx *ctx, uint32_t i)
@@ -56,7 +92,7 @@ bind_drop(struct zf_ctx *ctx, uint32_t i)
 	struct udp_room *r = ctx->udp;
 	struct udp_bind *b = &r->binds[i];
 
-	(void)htab_remove(&r->binds_tab, b->tag, i);
+	tab_remove(ctx, i);
 	(*kind_count(r, b))--;
 	netif_unbind(ctx->netif, ctx->slot, IP_PROTO_UDP, b->lip, b->lport, b->rip, b->rport);
 	if (b->joined) {
@@ -74,7 +110,7 @@ static int
 bind_add(struct zfur *us, struct zf_ctx *ctx, struct udp_bind *want)
 {
 	struct udp_room *r = ctx->udp;
-	uint32_t i = r->free_bind;
+	uint32_t i = r->free_bind, next_free;
 	int rc;
 
 	if (i == UDP_NONE)
@@ -84,30 +120,30 @@ bind_add(struct zfur *us, struct zf_ctx *ctx, struct udp_bind *want)
 	if (rc < 0)
 		return rc;
 	want->tag = bind_tag(ctx, want);
-	if (!htab_insert(&r->binds_tab, want->tag, i)) {
+	want->used = 1;
+	want->joined = ip_is_mcast(want->lip);
+	want->next_of_zfur = us->first_bind;
+	next_free = r->binds[i].next_of_zfur;
+	r->binds[i] = *want;
+	if (!tab_insert(ctx, i)) {
 		rc = -ENOMEM;
 		goto unbind;
 	}
-	if (ip_is_mcast(want->lip)) {
+	if (want->joined) {
 		rc = netif_group_join(ctx->netif, want->lip, want->rip, ctx->now);
 		if (rc < 0)
 			goto remove;
-		want->joined = 1;
-	}
-	r->free_bind = r->binds[i].next_of_zfur;
-	want->used = 1;
-	want->next_of_zfur = us->first_bind;
-	r->binds[i] = *want;
-	us->first_bind = i;
-	(*kind_count(r, want))++;
-	if (want->joined) {
 		output_netif_run(ctx);
 		output_flush(ctx);
 	}
+	r->free_bind = next_free;
+	us->first_bind = i;
+	(*kind_count(r, want))++;
 	return 0;
 remove:
-	(void)htab_remove(&r->binds_tab, want->tag, i);
+	tab_remove(ctx, i);
 unbind:
+	r->binds[i] = (struct udp_bind){.next_of_zfur = next_free};
 	netif_unbind(ctx->netif, ctx->slot, IP_PROTO_UDP, want->lip, want->lport, want->rip, want->rport);
 	return rc;
 }

@@ -44,13 +44,11 @@ static ZF_NOINLINE void
 udp_input_many(struct zf_ctx *ctx, struct rte_mbuf *m, const struct seg *s)
 {
 	struct udp_room *r = ctx->udp;
-	struct htab_iter it = htab_iter(&r->binds_tab, udp_tag_local(ctx, s->dst, s->dport));
 	uint64_t serial = ++r->many_serial;
 	struct zfur *first = NULL;
-	uint32_t i;
 
 	udp_note(m, s);
-	while ((i = htab_next(&it)) != UDP_NONE) {
+	for (uint32_t i = udp_find_many(ctx, r, s->dst, s->dport); i != UDP_NONE; i = r->binds[i].next_many) {
 		const struct udp_bind *b = &r->binds[i];
 		struct zfur *us = &r->zfurs[b->zfur];
 		struct rte_mbuf *copy;
@@ -107,13 +105,10 @@ bool
 udp_wants(struct zf_ctx *ctx, const struct seg *s)
 {
 	struct udp_room *r = ctx->udp;
-	struct htab_iter it;
-	uint32_t i;
 
 	if (s->cast == CAST_UNICAST)
 		return udp_find(ctx, r, s) != UDP_NONE;
-	it = htab_iter(&r->binds_tab, udp_tag_local(ctx, s->dst, s->dport));
-	while ((i = htab_next(&it)) != UDP_NONE)
+	for (uint32_t i = udp_find_many(ctx, r, s->dst, s->dport); i != UDP_NONE; i = r->binds[i].next_many)
 		if (udp_match_many(&r->binds[i], s))
 			return true;
 	return false;

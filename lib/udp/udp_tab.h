@@ -40,6 +40,19 @@ udp_match_many(const struct udp_bind *b, const struct seg *s)
 	       (be16_is_zero(b->rport) || be16_eq(b->rport, s->sport));
 }
 
+/* The first of all multicast or broadcast bindings to this local address and port, or UDP_NONE; see next_many. */
+static inline uint32_t
+udp_find_many(const struct zf_ctx *ctx, const struct udp_room *r, be32_t lip, be16_t lport)
+{
+	struct htab_iter it = htab_iter(&r->binds_tab, udp_tag_local(ctx, lip, lport));
+	uint32_t i;
+
+	while ((i = htab_next(&it)) != UDP_NONE)
+		if (r->binds[i].many && be32_eq(r->binds[i].lip, lip) && be16_eq(r->binds[i].lport, lport))
+			return i;
+	return UDP_NONE;
+}
+
 /* Ends at the first empty slot; there is one, since the table is at most half full. */
 static ZF_ALWAYS_INLINE uint32_t
 udp_find_bind(const struct udp_room *r, uint32_t tag, be32_t lip, be16_t lport, be32_t rip, be16_t rport)
