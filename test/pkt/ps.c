@@ -607,7 +607,7 @@ report(const struct ps_test *t, enum ps_mode mode, struct ps *s)
 }
 
 bool
-ps_play(const struct ps_test *t, enum ps_mode mode, bool seen[CNT__N], bool verbose)
+ps_play(const struct ps_test *t, enum ps_mode mode, bool seen[CNT__N], enum ps_verbosity verbosity)
 {
 	struct ps *s = &ps_one;
 	bool ok;
@@ -639,7 +639,7 @@ ps_play(const struct ps_test *t, enum ps_mode mode, bool seen[CNT__N], bool verb
 	fclose(s->log_f);
 	fclose(s->wire_f);
 	ok = t->must_fail == NULL ? !s->broken : s->broken && strstr(s->log, t->must_fail) != NULL;
-	if (!ok || verbose)
+	if (verbosity == PS_SAY_ALL || (!ok && verbosity == PS_SAY_FAILURES))
 		report(t, mode, s);
 	free(s->log);
 	free(s->wire);

@@ -140,6 +140,11 @@ void ps_mode_set(enum ps_mode m);
 void ps_mode_apply(struct mem_cfg *c);
 
 /* ps.c: runs a script; false if it failed. Counters that it raised are or-ed into @seen. */
-bool ps_play(const struct ps_test *t, enum ps_mode mode, bool seen[CNT__N], bool verbose);
+enum ps_verbosity {
+	PS_SAY_NOTHING,
+	PS_SAY_FAILURES,
+	PS_SAY_ALL,
+};
+bool ps_play(const struct ps_test *t, enum ps_mode mode, bool seen[CNT__N], enum ps_verbosity verbosity);
 
 #endif
