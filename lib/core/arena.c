@@ -13,6 +13,22 @@
 
 #include "base/check.h"
 
+/* The leak checker does not look into shared mappings by itself: what only a stack points to is no leak. */
+#if defined(__SANITIZE_ADDRESS__)
+#define ARENA_LEAK_CHECKED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define ARENA_LEAK_CHECKED 1
+#endif
+#endif
+#ifdef ARENA_LEAK_CHECKED
+void __lsan_register_root_region(const void *p, size_t len);
+void __lsan_unregister_root_region(const void *p, size_t len);
+#else
+#define __lsan_register_root_region(p, len)   ((void)0)
+#define __lsan_unregister_root_region(p, len) ((void)0)
+#endif
+
 #define ARENA_PAGE      4096u
 #define ARENA_HUGE_PAGE (2u << 20)
 
@@ -62,6 +78,7 @@ arena_try_map(struct arena *a, unsigned memfd_flags, uint64_t page, uint32_t sta
 	a->base = base;
 	a->bytes = bytes;
 	a->huge = page == ARENA_HUGE_PAGE;
+	__lsan_register_root_region(base, bytes);
 	return true;
 }
 
@@ -88,6 +105,7 @@ void
 arena_close(struct arena *a)
 {
 	if (a->base != NULL) {
+		__lsan_unregister_root_region(a->base, a->bytes);
 		munmap(a->base, a->bytes);
 		close(a->fd);
 	}
