@@ -263,7 +263,7 @@ int
 parse_frame(const uint8_t *frame, uint32_t len, uint32_t csum, const struct parse_env *env,
 	    struct seg *s)
 {
-	if (parse_fast_udp(frame, len, csum, env, s))
+	if (parse_fast_udp(frame, len, (csum & (CSUM_IP_GOOD | CSUM_L4_GOOD)) == (CSUM_IP_GOOD | CSUM_L4_GOOD), env, s))
 		return PARSE_UDP;
 	return parse_slow(frame, len, csum, env, s);
 }

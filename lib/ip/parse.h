@@ -122,7 +122,7 @@ parse_load64(const uint8_t *p)
  * finds in registers: as a function it cost 60 instructions more for each datagram.
  */
 static ZF_ALWAYS_INLINE bool
-parse_fast_udp(const uint8_t *frame, uint32_t len, uint32_t csum, const struct parse_env *env,
+parse_fast_udp(const uint8_t *frame, uint32_t len, bool csums_good, const struct parse_env *env,
 	       struct seg *s)
 {
 	const struct hdr_ip4 *ip = (const struct hdr_ip4 *)(frame + sizeof(struct hdr_eth));
@@ -152,7 +152,7 @@ parse_fast_udp(const uint8_t *frame, uint32_t len, uint32_t csum, const struct p
 	if (zf_unlikely(src - 0x01000000u >= 0xdf000000u || src >> 24 == 127 ||
 			be32_eq(ip->src, env->fast_ip) || be32_eq(ip->src, env->bcasts[0])))
 		return false;
-	if (zf_unlikely((csum & (CSUM_IP_GOOD | CSUM_L4_GOOD)) != (CSUM_IP_GOOD | CSUM_L4_GOOD)))
+	if (zf_unlikely(!csums_good))
 		return false;
 	/* Nothing cut off, and the UDP length within the IP packet. */
 	if (zf_unlikely(total > len - sizeof(struct hdr_eth) || ulen < sizeof(*udp) ||

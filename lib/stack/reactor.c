@@ -15,7 +15,7 @@
 #include "udp/udp_fast.h"
 
 /* Checksum verdict of the port, from mbuf flags to the parser's. */
-static ZF_ALWAYS_INLINE uint32_t
+static inline uint32_t
 csum_verdict(uint64_t ol_flags)
 {
 	uint32_t v = 0;
@@ -25,6 +25,13 @@ csum_verdict(uint64_t ol_flags)
 	if ((ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK) == RTE_MBUF_F_RX_L4_CKSUM_GOOD)
 		v |= CSUM_L4_GOOD;
 	return v;
+}
+
+static ZF_ALWAYS_INLINE bool
+csums_are_good(uint64_t ol_flags)
+{
+	return (ol_flags & (RTE_MBUF_F_RX_IP_CKSUM_MASK | RTE_MBUF_F_RX_L4_CKSUM_MASK)) ==
+	       (RTE_MBUF_F_RX_IP_CKSUM_GOOD | RTE_MBUF_F_RX_L4_CKSUM_GOOD);
 }
 
 static void
@@ -187,29 +194,49 @@ flatten(struct zf_ctx *ctx, struct rte_mbuf *m)
 	return flat;
 }
 
-static ZF_ALWAYS_INLINE void
-input_frame(struct zf_ctx *ctx, struct rte_mbuf *m)
+/* Any frame. */
+static ZF_NOINLINE void
+input_general(struct zf_ctx *ctx, struct rte_mbuf *m)
 {
 	struct seg s;
 	int kind;
 
-	pool_unpoison(m);
-	if (zf_unlikely(m->nb_segs > 1)) {
+	ctx->now = ctx_read_clock(ctx);
+	if (m->nb_segs > 1) {
 		m = flatten(ctx, m);
 		if (m == NULL)
 			return;
 	}
-	if (zf_likely(parse_fast_udp(rte_pktmbuf_mtod(m, const uint8_t *), m->data_len,
-				     csum_verdict(m->ol_flags), &ctx->ip->env, &s))) {
-		udp_input(ctx, m, &s);
-		return;
-	}
-	kind = parse_slow(rte_pktmbuf_mtod(m, const uint8_t *), m->data_len, csum_verdict(m->ol_flags),
-			  &ctx->ip->env, &s);
+	kind = parse_frame(rte_pktmbuf_mtod(m, const uint8_t *), m->data_len, csum_verdict(m->ol_flags),
+			   &ctx->ip->env, &s);
 	if (kind == PARSE_UDP)
 		udp_input(ctx, m, &s);
 	else
 		input_other(ctx, m, kind, &s);
+}
+
+/* The frequent frame: a plain datagram for a zocket of ours. @s never leaves this function, so it stays in registers;
+ * whatever is not frequent is parsed once more.
+ */
+static ZF_ALWAYS_INLINE void
+input_frame(struct zf_ctx *ctx, struct rte_mbuf *m)
+{
+	struct udp_room *r = ctx->udp;
+	struct seg s;
+	uint32_t i;
+
+	pool_unpoison(m);
+	if (zf_likely(m->nb_segs == 1 &&
+		      parse_fast_udp(rte_pktmbuf_mtod(m, const uint8_t *), m->data_len,
+				     csums_are_good(m->ol_flags), &ctx->ip->env, &s))) {
+		i = udp_find(ctx, r, &s);
+		if (zf_likely(i != UDP_NONE)) {
+			udp_note(m, &s);
+			udp_deliver(ctx, &r->zfurs[r->binds[i].zfur], m);
+			return;
+		}
+	}
+	input_general(ctx, m);
 }
 
 static ZF_NOINLINE void
@@ -303,20 +330,33 @@ perform(struct zf_ctx *ctx, uint32_t spin)
 	ctx->visible = 0;
 	if (zf_unlikely(ctx_has_events(ctx)))
 		ctx->take_events(ctx); /* before the port is touched: the queue may be shared from now on */
-	do {
+	for (;;) {
 		n = ctx->rx(ctx->rxq, pkts, STACK_BURST);
+		spin--;
+		if (zf_likely(n == 0)) {
+			if (spin % STACK_LOOKS != 0)
+				continue;
+			st->undrained = 0;
+		} else {
+			for (uint16_t i = 0; i < n; i++)
+				input_frame(ctx, pkts[i]);
+			st->undrained += n;
+			/* Data for the application: the clock can wait until it polls again, but not for ever. */
+			if (zf_likely(ctx->visible != 0 && ++st->eager < STACK_EAGER))
+				break;
+			st->eager = 0;
+		}
 		ctx->now = ctx_read_clock(ctx);
-		for (uint16_t i = 0; i < n; i++)
-			input_frame(ctx, pkts[i]);
-		st->undrained = n == STACK_BURST ? st->undrained + n : 0;
 		if (zf_unlikely(has_slow_work(ctx))) {
-			slow_work(ctx, st->undrained < STACK_DRAIN_MAX ? n < STACK_BURST : true);
+			slow_work(ctx, n < STACK_BURST || st->undrained >= STACK_DRAIN_MAX);
 			if (st->undrained >= STACK_DRAIN_MAX)
 				st->undrained = 0;
 		}
-		if (zf_unlikely(ctx->ip->n_gather > 0))
-			output_flush(ctx);
-	} while (ctx->visible == 0 && --spin > 0);
+		if (ctx->visible != 0 || spin == 0)
+			break;
+	}
+	if (zf_unlikely(ctx->ip->n_gather > 0))
+		output_flush(ctx);
 	ctx_publish(ctx);
 	ctx_leave(ctx);
 	return (int)ctx->visible;

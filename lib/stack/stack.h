@@ -14,6 +14,10 @@
 #define STACK_BURST 32
 /* Frames that may be handled before timers run although the port still has more: a ring's worth. */
 #define STACK_DRAIN_MAX 512u
+/* Looks at an empty port between two looks at the clock: a frame is noticed sooner than a clock read takes. */
+#define STACK_LOOKS 8u
+/* Polls in a row that may return with data before timers and owed work are looked at. */
+#define STACK_EAGER 16u
 
 struct zf_stack {
 	struct zf_ctx ctx;
@@ -23,6 +27,7 @@ struct zf_stack {
 	struct port_member *port;
 	struct zf_attr *attr; /* a copy */
 	uint32_t undrained;   /* frames handled since the port was last found empty */
+	uint32_t eager;       /* polls since the clock was last read */
 };
 ZF_STATIC_ASSERT(offsetof(struct zf_stack, ctx) == 0, "a ctx is cast to its stack");
 
