@@ -316,6 +316,9 @@ port_join_locked(struct zf_port *p, struct zf_ctx *ctx, uint16_t vlan, uint32_t 
 	ctx->netif = pm->netif;
 	ctx->slot = (uint32_t)rc;
 	rc = member_add(pm);
+	/* What happened since the port was opened, nobody was there to be told. */
+	if (rc == 0 && p->drv->link(p->priv) != p->link)
+		atomic_fetch_or_explicit(&ctx->events, PORT_EV_LINK, memory_order_relaxed);
 	if (rc == 0) {
 		rc = member_attach(p, pm, n_bufs);
 		if (rc < 0)
