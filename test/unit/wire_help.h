@@ -11,7 +11,10 @@
 #include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -135,6 +138,81 @@ help_count_fds(void)
 		n++;
 	closedir(d);
 	return n;
+}
+
+/* What a raw connection gets told, or 0. */
+static inline uint32_t
+raw_answer(int fd, struct rdv_msg *m)
+{
+	return rdv_msg_recv(fd, m, NULL) == 1 ? m->type : 0;
+}
+
+static inline int
+raw_connect(void)
+{
+	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	(void)snprintf(sa.sun_path, sizeof(sa.sun_path), "%.100s", help_path);
+	CU_ASSERT_FATAL(connect(fd, (struct sockaddr *)&sa, sizeof(sa)) == 0);
+	return fd;
+}
+
+static inline int
+raw_listen(void)
+{
+	struct sockaddr_un sa = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	(void)snprintf(sa.sun_path, sizeof(sa.sun_path), "%.100s", help_path);
+	(void)unlink(help_path);
+	CU_ASSERT_FATAL(bind(fd, (struct sockaddr *)&sa, sizeof(sa)) == 0);
+	CU_ASSERT_FATAL(listen(fd, 16) == 0);
+	return fd;
+}
+
+/* One frame each way through the rings of two links. */
+static inline bool
+frames_pass(const struct rdv_link *a, const struct rdv_link *b)
+{
+	const struct rdv_link *l[2] = {a, b};
+	bool ok = true;
+
+	for (int i = 0; i < 2; i++) {
+		const struct rdv_link *from = l[i], *to = l[!i];
+		struct ring_tx tx;
+		struct ring_rx rx;
+		uint8_t *slot;
+
+		ring_tx_init(&tx, shm_ring(from->shm, from->role), from->epoch);
+		ring_rx_init(&rx, shm_ring(to->shm, !to->role), to->epoch);
+		ok &= !ring_rx_peek(&rx) && ring_tx_refill(&tx) != 0;
+		slot = ring_tx_slot(&tx);
+		memset(slot + RING_DATA, 0x40 + i, 60);
+		ring_tx_commit(&tx, slot, 60);
+		slot = ring_rx_slot(&rx);
+		ok &= ring_rx_len(&rx, slot) == 60 && slot[RING_DATA + 59] == 0x40 + i;
+	}
+	return ok;
+}
+
+static inline void
+check_both(const struct rdv *a, const struct rdv *b)
+{
+	const struct rdv_link *la = rdv_link(a), *lb = rdv_link(b);
+
+	CU_ASSERT_FATAL(la->up && lb->up);
+	CU_ASSERT(la->role + lb->role == 1);
+	CU_ASSERT(la->epoch == lb->epoch);
+	CU_ASSERT(la->peer_pid == getpid() && lb->peer_pid == getpid());
+	CU_ASSERT(la->shm->pid[0] == getpid() && la->shm->pid[1] == getpid());
+	for (int i = 0; i < 2; i++) {
+		uint64_t v = 1;
+
+		CU_ASSERT(write(la->wake_fd[i], &v, 8) == 8);
+		CU_ASSERT(read(lb->wake_fd[i], &v, 8) == 8);
+	}
+	CU_ASSERT(frames_pass(la, lb));
 }
 
 #endif
