@@ -152,6 +152,8 @@ void zfur_zc_recv_done(struct zfur *us, struct zfur_msg *msg);
  * @param udphdr  out: likewise
  * @param pktind  index into msg->iov
  *
+ * The headers lie where they were received: aligned to 2 bytes, not to 4.
+ *
  * @retval 0        success
  * @retval -EINVAL  @p pktind is not below msg->iovcnt
  *

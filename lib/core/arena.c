@@ -5,6 +5,7 @@
 #include "core/arena.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <linux/memfd.h>
@@ -64,7 +65,9 @@ arena_try_map(struct arena *a, unsigned memfd_flags, uint64_t page, uint32_t sta
 	fd = memfd_create(name, MFD_CLOEXEC | memfd_flags);
 	if (fd < 0)
 		return false;
-	if (ftruncate(fd, (off_t)bytes) < 0) {
+	/* Plain pages are reserved here: a shortage is an error now and no signal later. Huge ones are by mmap. */
+	if (ftruncate(fd, (off_t)bytes) < 0 ||
+	    (page == ARENA_PAGE && fallocate(fd, 0, 0, (off_t)bytes) < 0)) {
 		close(fd);
 		return false;
 	}

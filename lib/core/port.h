@@ -68,7 +68,6 @@ enum port_event {
 	PORT_EV_RESET = 1u << 1,   /* the port wants a reset: service() does it */
 	PORT_EV_REMOVED = 1u << 2, /* the port is gone for good */
 	PORT_EV_SERVICE = 1u << 3, /* service() has something to do */
-	PORT_EV_MAC = 1u << 4,     /* the MAC address changed (a reset may do that) */
 };
 
 enum port_link {
@@ -94,7 +93,7 @@ struct port_open_args {
 	uint32_t tx_ring;
 };
 
-/* Filled by open(), constant while the port is open unless PORT_EV_MAC says otherwise. */
+/* Filled by open(), constant while the port is open. */
 struct port_info {
 	char driver[32];       /* e.g. "wire", "net_af_packet" */
 	uint8_t mac[6];

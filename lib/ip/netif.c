@@ -160,7 +160,9 @@ netif_addr_add(struct netif *n, unsigned slot, be32_t ip, unsigned prefix_len, u
 	if (a == NULL) {
 		struct netif_addr one = {.ip = ip, .prefix_len = (uint8_t)prefix_len};
 
-		if (be32_eq(directed_bcast(&one), ip))
+		/* Neither the subnet's broadcast nor its own number is a host's. */
+		if (be32_eq(directed_bcast(&one), ip) ||
+		    (prefix_len <= 30 && (ip.raw & ~mask_of(prefix_len).raw) == 0))
 			rc = -EINVAL;
 		else if (n->n_addrs == PARSE_ADDRS)
 			rc = -ENOSPC;

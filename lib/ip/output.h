@@ -49,6 +49,7 @@ struct ip_room {
 	struct output_held held[OUTPUT_HELD];
 	struct output_limit icmp_errors;
 	struct output_limit icmp_echo;
+	struct output_limit icmp_heard; /* errors from routers: each makes us look for its zocket */
 	struct reass *reass;
 	void *reass_mem;
 	struct wheel_timer netif_timer;

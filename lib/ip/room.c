@@ -13,6 +13,10 @@
 #define ROOM_ICMP_ECHO_PER_S   10000
 #define ROOM_ICMP_ECHO_BURST   1000
 
+/* Errors received: finding the zocket that one is about is a walk. */
+#define ROOM_ICMP_HEARD_PER_S 1000
+#define ROOM_ICMP_HEARD_BURST 1000
+
 #define ROOM_REASS_DATAGRAMS 64
 #define ROOM_REASS_TIMEOUT_S 60
 
@@ -51,6 +55,8 @@ ip_room_init(struct zf_ctx *ctx, uint32_t n_bufs)
 	r->ip_id = (uint16_t)rng_next64(&ctx->rng);
 	r->icmp_errors = (struct output_limit){ctx->now, ROOM_ICMP_ERRORS_BURST, ROOM_ICMP_ERRORS_BURST,
 					       ROOM_ICMP_ERRORS_PER_S};
+	r->icmp_heard = (struct output_limit){ctx->now, ROOM_ICMP_HEARD_BURST, ROOM_ICMP_HEARD_BURST,
+					      ROOM_ICMP_HEARD_PER_S};
 	r->icmp_echo = (struct output_limit){ctx->now, ROOM_ICMP_ECHO_BURST, ROOM_ICMP_ECHO_BURST,
 					     ROOM_ICMP_ECHO_PER_S};
 	r->netif_timer.kind = TIMER_NETIF;

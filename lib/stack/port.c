@@ -131,6 +131,11 @@ port_open(const struct ifres *id, const struct zf_attr *attr, uint32_t n_bufs, c
 		return rc;
 	}
 	p->link = p->drv->link(p->priv);
+	if ((p->info.caps & PORT_TX_HOLDS) && n_bufs <= p->info.rx_ring + p->info.tx_ring)
+		zf_warn(log, LC_POOL,
+			"port %s: its rings of %u and %u may hold all of the %u buffers, and sends would fail for good: "
+			"raise n_bufs",
+			id->name, p->info.rx_ring, p->info.tx_ring, n_bufs);
 	zf_info(log, LC_STACK,
 		"port %s: driver %s, MAC %02x:%02x:%02x:%02x:%02x:%02x, MTU %u, capabilities 0x%x, %u buffers",
 		id->name, p->info.driver, p->info.mac[0], p->info.mac[1], p->info.mac[2], p->info.mac[3],
@@ -204,8 +209,11 @@ port_netif(struct zf_port *p, uint16_t vlan, uint64_t now, struct netif **out)
 			*out = p->netifs[i];
 			return 0;
 		}
-	if (p->n_netifs == PORT_NETIFS)
+	if (p->n_netifs == PORT_NETIFS) {
+		zf_err(&p->log, LC_CPLANE, "port %s has stacks on %d VLANs already, which is the limit: vlan=%u is refused",
+		       p->id.name, PORT_NETIFS, vlan);
 		return -EBUSY;
+	}
 	n = aligned_alloc(ZF_CACHE_LINE, zf_align_up(sizeof(*n), ZF_CACHE_LINE));
 	if (n == NULL)
 		return -ENOMEM;
@@ -311,8 +319,11 @@ port_join_locked(struct zf_port *p, struct zf_ctx *ctx, uint16_t vlan, uint32_t 
 	if (rc < 0)
 		return rc;
 	rc = netif_join_stack(pm->netif);
-	if (rc < 0)
+	if (rc < 0) {
+		zf_err(&p->log, LC_STACK, "port %s has %d stacks already, which is the limit: free one, or use another port",
+		       p->id.name, NETIF_MEMBERS);
 		return rc;
+	}
 	ctx->netif = pm->netif;
 	ctx->slot = (uint32_t)rc;
 	rc = member_add(pm);

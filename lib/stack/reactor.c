@@ -70,6 +70,11 @@ input_icmp(struct zf_ctx *ctx, struct rte_mbuf *m, const struct seg *s)
 
 	if (icmp_input(ctx, m, s, &q) == ICMP_TAKEN)
 		return;
+	if (!output_limit_take(ctx, &ctx->ip->icmp_heard)) {
+		ctx_count(ctx, CNT_RX_DROP_ICMP_LIMIT);
+		pkt_put(ctx->pool, m);
+		return;
+	}
 	if (q.proto == IP_PROTO_UDP)
 		found = udp_icmp_error(ctx, q.src, q.sport, q.dst, q.dport, q.type, q.code);
 	/* Only who we really talk to may lower a path MTU (RFC 5927). */

@@ -74,7 +74,7 @@ udp_icmp_error(struct zf_ctx *ctx, be32_t src, be16_t sport, be32_t dst, be16_t 
 	uint32_t left = r->open_zfut;
 	bool found = false;
 
-	/* Rate-limited by the sender's need to quote a live pair; a walk is fine for a message that rare. */
+	/* The reactor lets at most a thousand errors a second come here: a walk does. */
 	for (uint32_t i = 0; i < r->max_zfut && left > 0; i++) {
 		struct zfut *us = &r->zfuts[i];
 

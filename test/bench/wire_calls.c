@@ -112,7 +112,7 @@ main(int argc, char **argv)
 	const char *op = argc > 1 ? argv[1] : "";
 	long n = argc > 2 ? atol(argv[2]) : 0;
 	uint32_t len = argc > 3 ? (uint32_t)atol(argv[3]) : 64;
-	void *priv;
+	void *priv = NULL;
 
 	if (n <= 0 || len > sizeof(p.payload) || strstr("idle peek rx tx tx_copy", op) == NULL || *op == '\0') {
 		fprintf(stderr, "usage: wire_calls idle|peek|rx|tx|tx_copy COUNT [PAYLOAD, up to 1472]\n");

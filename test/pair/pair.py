@@ -16,6 +16,7 @@ import time
 
 ITERATIONS = 20000
 LIMIT = 60  # seconds for any one process
+FOREVER = 100000000  # round trips that no test waits for
 
 
 class Pair:
@@ -104,7 +105,7 @@ def large_datagrams(pair, _):
 def restarted(pair, role, sig):
     """@role is killed in the middle and another one takes its place; the survivor goes on."""
     w = pair.wire()
-    many = 3000000
+    many = FOREVER
     b = pair.start("pong", w, iterations=many if role == "ping" else ITERATIONS)
     a = pair.start("ping", w, iterations=many)
     victim, other = (a, b) if role == "ping" else (b, a)
@@ -150,8 +151,8 @@ def stopped_for_a_while(pair, _):
 
 def third_is_refused(pair, _):
     w = pair.wire()
-    b = pair.start("pong", w, iterations=3000000)
-    a = pair.start("ping", w, iterations=3000000)
+    b = pair.start("pong", w, iterations=FOREVER)
+    a = pair.start("ping", w, iterations=FOREVER)
     time.sleep(1)
     c = pair.start("pong", w)
     _, err = c.communicate(timeout=LIMIT)
