@@ -192,14 +192,14 @@ pair_start(struct wire *w)
 {
 	struct pair *p = w->pair;
 
+	pthread_mutex_lock(&wire_lock);
 	if (is_loop(w)) {
 		wire_go_up(w, shm_ring(p->mem, 0), shm_ring(p->mem, 0), 1);
-		return 0;
+	} else {
+		p->end[w->side].ready = true;
+		begin_if_ready(p, w);
+		(void)settle(w, 0);
 	}
-	pthread_mutex_lock(&wire_lock);
-	p->end[w->side].ready = true;
-	begin_if_ready(p, w);
-	(void)settle(w, 0);
 	pthread_mutex_unlock(&wire_lock);
 	return 0;
 }

@@ -72,7 +72,9 @@ on_event(void *arg)
 	struct path_end *e = arg;
 
 	rdv_fd_clear(rdv_fd(e->rdv));
+	pthread_mutex_lock(&wire_lock);
 	e->w->host->event(e->w->host->opaque, PORT_EV_SERVICE);
+	pthread_mutex_unlock(&wire_lock);
 }
 
 static void
@@ -176,12 +178,16 @@ path_service(struct wire *w, uint64_t now_ns)
 			return now_ns + WIRE_RECHECK_NS;
 		next = rdv_step(e->rdv, now_ns);
 		if (wire_state(w) == WIRE_UP && (!l->up || l->epoch != e->epoch)) {
+			pthread_mutex_lock(&wire_lock);
 			wire_go_drain(w);
+			pthread_mutex_unlock(&wire_lock);
 			continue;
 		}
 		if (wire_state(w) == WIRE_IDLE && l->up) {
 			e->epoch = l->epoch;
+			pthread_mutex_lock(&wire_lock);
 			wire_go_up(w, shm_ring(l->shm, l->role), shm_ring(l->shm, !l->role), l->epoch);
+			pthread_mutex_unlock(&wire_lock);
 		}
 		break;
 	}
@@ -199,7 +205,9 @@ path_start(struct wire *w)
 	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
 	(void)path_service(w, (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec);
 	/* For the time of the next call, which start() cannot say. */
+	pthread_mutex_lock(&wire_lock);
 	w->host->event(w->host->opaque, PORT_EV_SERVICE);
+	pthread_mutex_unlock(&wire_lock);
 	return 0;
 }
 

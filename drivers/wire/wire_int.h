@@ -59,7 +59,7 @@ struct wire {
 	char text[];             /* name */
 };
 
-/* Changes of state by the kinds. They report PORT_EV_LINK. */
+/* Changes of state by the kinds. They report PORT_EV_LINK: with wire_lock held. */
 void wire_go_up(struct wire *w, uint8_t *tx_ring, uint8_t *rx_ring, uint32_t epoch);
 void wire_go_drain(struct wire *w);
 /* While draining: is it over? Then the wire is idle. */
@@ -72,7 +72,8 @@ wire_state(const struct wire *w)
 }
 
 /* One lock for what several ports of the process share: the table of pairs and the list of path wires. Held for
- * microseconds, across fork() too (path.c).
+ * microseconds, and across fork(). Every host->event() is called with it, so that no thread is inside one when the
+ * process is copied: the child calls them itself (path.c).
  */
 extern pthread_mutex_t wire_lock;
 

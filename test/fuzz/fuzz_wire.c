@@ -48,8 +48,8 @@ static struct {
 } f;
 
 static struct {
-	_Atomic bool on;
-	_Atomic bool busy;
+	_Atomic uint32_t want; /* odd: a storm; the thread repeats each even number when it has calmed down */
+	_Atomic uint32_t calm;
 	_Atomic uint32_t seed;
 } storm;
 
@@ -79,8 +79,10 @@ storm_main(void *arg)
 	uint32_t s = 1;
 
 	for (;;) {
-		if (!atomic_load(&storm.on)) {
-			atomic_store(&storm.busy, false);
+		uint32_t want = atomic_load(&storm.want);
+
+		if ((want & 1) == 0) {
+			atomic_store(&storm.calm, want);
 			s = atomic_load(&storm.seed) | 1;
 			(void)sched_yield();
 			continue;
@@ -272,16 +274,15 @@ static void
 step_storm(struct input *in)
 {
 	atomic_store(&storm.seed, take(in, 3));
-	atomic_store(&storm.busy, true);
-	atomic_store(&storm.on, true);
+	atomic_fetch_add(&storm.want, 1);
 	for (int i = 0; i < 40; i++) {
 		receive(BURST);
 		(void)wire_peek(&f.q);
 		if (i % 8 == 0)
 			(void)sched_yield();
 	}
-	atomic_store(&storm.on, false);
-	while (atomic_load(&storm.busy))
+	atomic_fetch_add(&storm.want, 1);
+	while (atomic_load(&storm.calm) != atomic_load(&storm.want))
 		(void)sched_yield();
 }
 
