@@ -32,7 +32,11 @@ class Pair:
         env = dict(os.environ, ZF_ATTR=f"interface=wire:{wire};ipv4=10.0.0.{mine}/24")
         cmd = [self.program, "-s", str(size), "-i", str(iterations), "-r", "100", "-t", "30", "--json", *extra,
                role, f"10.0.0.{mine}:9000", f"10.0.0.{other}:9000"]
-        p = subprocess.Popen(cmd, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        # Side by side: two that spin on one CPU pass it on once a time slice.
+        cpus = sorted(os.sched_getaffinity(0))
+        cpu = {cpus[-1] if role == "ping" else cpus[0]}
+        p = subprocess.Popen(cmd, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                             preexec_fn=lambda: os.sched_setaffinity(0, cpu))
         self.children.append(p)
         return p
 
