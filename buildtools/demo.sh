@@ -142,9 +142,9 @@ udp=$release/examples/zfudppingpong
 tcp=$release/examples/zftcppingpong
 [ -x "$udp" ] || die "demo.sh: $udp was not built"
 for ((round = 1; round <= rounds; round++)); do
-	# The bare wire carries the frames that UDP makes: 42 bytes of headers.
-	[ -x "$wire" ] && both wire "$round" -- "$wire" --path "$work/w$round" --role a --iter "$iter" --size $((size + 42)) --json \
-		-- "$wire" --path "$work/w$round" --role b --iter "$iter" --size $((size + 42)) --json
+	# wire_raw adds the 42 bytes of headers itself: frames of one size in both.
+	[ -x "$wire" ] && both wire "$round" -- "$wire" --path "$work/w$round" --role a --iter "$iter" --size "$size" --json \
+		-- "$wire" --path "$work/w$round" --role b --iter "$iter" --size "$size" --json
 	pingpong udp "$udp" "$round"
 	[ -x "$tcp" ] && pingpong tcp "$tcp" "$round"
 	say "round $round of $rounds"
