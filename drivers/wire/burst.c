@@ -179,6 +179,7 @@ tx_many(struct wire_queue *q, struct rte_mbuf **pkts, uint16_t n)
 		if (zf_unlikely(len > RING_FRAME_MAX)) {
 			q->tx_size_drops++;
 		} else {
+			ring_tx_claim(slot, len);
 			if (zf_likely(m->data_len == len))
 				copy_exact(slot + RING_DATA, rte_pktmbuf_mtod(m, const uint8_t *), len);
 			else
@@ -207,6 +208,7 @@ wire_tx(void *queue, struct rte_mbuf **pkts, uint16_t n)
 	if (zf_unlikely(m->data_len != len || len > 128 || len < 16))
 		return tx_many(q, pkts, n);
 	slot = ring_tx_slot(&q->tx);
+	ring_tx_claim_small(slot, len);
 	from = rte_pktmbuf_mtod(m, const uint8_t *);
 	if (len > 64) {
 		copy_64(slot + RING_DATA, from);
@@ -232,6 +234,7 @@ tx_copy_any(struct wire_queue *q, const void *hdr, uint32_t hdr_len, const void 
 		return 1;
 	}
 	slot = ring_tx_slot(&q->tx);
+	ring_tx_claim(slot, hdr_len + len);
 	copy_exact(slot + RING_DATA, hdr, hdr_len);
 	copy_exact(slot + RING_DATA + hdr_len, payload, len);
 	ring_tx_commit(&q->tx, slot, hdr_len + len);
@@ -249,6 +252,7 @@ wire_tx_copy(void *queue, const void *hdr, uint32_t hdr_len, const void *payload
 	if (zf_unlikely(q->tx.room == 0 || hdr_len - 16 > 48 || len > 64))
 		return tx_copy_any(q, hdr, hdr_len, payload, len);
 	slot = ring_tx_slot(&q->tx);
+	ring_tx_claim_small(slot, hdr_len + len);
 	copy_tail(slot + RING_DATA, hdr, hdr_len);
 	copy_exact_64(slot + RING_DATA + hdr_len, payload, len);
 	ring_tx_commit(&q->tx, slot, hdr_len + len);

@@ -12,7 +12,7 @@
  * out; the sender looks at that word once a sheet, before it starts to fill it. All other words stay as they are: a
  * store for each frame would pull its line back from the other core just before the answer is written (measured,
  * medians of 100 interleaved runs of a round trip: 731 ns with a word cleared for each frame, 531 so, between two
- * cores; 160 and 120 between two threads of one). Prefetching parts of the next slot, at either side, gained nothing.
+ * cores; 160 and 120 between two threads of one). Prefetching lines of the next slot gained nothing at either side.
  *
  * What the other side writes is never trusted. A receiver fetches the word once; a length beyond RING_FRAME_MAX is no
  * frame (the sender has then stalled its own ring). The frame may be rewritten while it is being copied: parse the
@@ -127,6 +127,37 @@ static ZF_ALWAYS_INLINE uint8_t *
 ring_tx_slot(const struct ring_tx *tx)
 {
 	return tx->slot;
+}
+
+/* Ask for the lines of a frame of @len bytes all at once, to own them: stores wait for one line after the other. The
+ * first line needs no request, the frame's own first stores come at once. (Medians of 122 interleaved runs between two
+ * cores: 64-byte datagrams one way 11.3 -> 15.7 million a second, 1472-byte ones 3.1 -> 3.6, their round trip 1422 ->
+ * 1162 ns; small round trips the same.)
+ */
+static ZF_ALWAYS_INLINE void
+ring_tx_claim_line(uint8_t *line)
+{
+#if defined(__x86_64__)
+	/* Part of every x86-64 processor, at least as a hint without effect; the builtin would only ask to read. */
+	__asm__ volatile("prefetchw %0" : : "m"(*line));
+#else
+	__builtin_prefetch(line, 1);
+#endif
+}
+
+static ZF_ALWAYS_INLINE void
+ring_tx_claim(uint8_t *slot, uint32_t len)
+{
+	for (uint32_t at = ZF_CACHE_LINE; at < RING_DATA + len; at += ZF_CACHE_LINE)
+		ring_tx_claim_line(slot + at);
+}
+
+/* The same for up to 124 bytes. */
+static ZF_ALWAYS_INLINE void
+ring_tx_claim_small(uint8_t *slot, uint32_t len)
+{
+	if (len > ZF_CACHE_LINE - RING_DATA)
+		ring_tx_claim_line(slot + ZF_CACHE_LINE);
 }
 
 /* The frame is in @slot, which ring_tx_slot() gave: publish it and go on. */

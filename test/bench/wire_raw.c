@@ -69,6 +69,7 @@ put(struct end *e, uint32_t len)
 	if (zf_unlikely(e->tx.room == 0) && ring_tx_refill(&e->tx) == 0)
 		return false;
 	slot = ring_tx_slot(&e->tx);
+	ring_tx_claim(slot, HEADERS + len);
 	copy_exact(slot + RING_DATA, e->hdr, HEADERS);
 	copy_exact(slot + RING_DATA + HEADERS, e->payload, len);
 	ring_tx_commit(&e->tx, slot, HEADERS + len);
