@@ -349,6 +349,9 @@ bind_and_listen(struct rdv_files *f, int fd)
 	rdv_point(RDV_AT_UNLINK);
 	if (bind(fd, (const struct sockaddr *)&f->addr, sizeof(f->addr)) != 0)
 		return -errno;
+	/* A umask that takes the owner's own right away would keep our other end out, unless it is root. */
+	if (fchmodat(f->dir_fd, f->sock_name, 0600, 0) != 0)
+		return -errno;
 	rdv_point(RDV_AT_BIND);
 	if (listen(fd, LISTEN_BACKLOG) != 0 ||
 	    fstatat(f->dir_fd, f->sock_name, &st, AT_SYMLINK_NOFOLLOW) != 0)
