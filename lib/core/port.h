@@ -79,7 +79,10 @@ enum port_link {
 /* Given to a driver at open; stays valid until close. */
 struct port_host {
 	void *opaque;
-	/* Any thread, async-signal-free, cheap: ors @events into one atomic word. */
+	/* Any thread but no signal handler: ors @events into the atomic word of each stack on the port, under a lock
+	 * that is only ever held for that and for a stack's coming and going. The caller holds no lock that a stack's
+	 * thread could wait for.
+	 */
 	void (*event)(void *opaque, uint32_t events);
 	const struct zf_log *log;
 };
