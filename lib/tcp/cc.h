@@ -21,7 +21,7 @@ enum tcp_cc_kind {
 struct tcp_cc_env {
 	uint64_t now, hz; /* cycles, cycles per second */
 	uint64_t srtt;    /* cycles; 0: not known yet */
-	uint32_t mss;     /* bytes of payload in a full segment, not 0 */
+	uint32_t mss;     /* bytes of payload in a full segment, 1..65535 */
 };
 
 /* One cache line. Callers write cwnd during fast recovery only, and nothing else ever. */
@@ -34,17 +34,16 @@ struct tcp_cc {
 	bool epoch_on;     /* CUBIC: the fields below describe a running epoch */
 	bool hole;
 
-	/* CUBIC. Windows in bytes, times in ticks of 1/1024 s unless said otherwise. */
-	uint32_t w_max;   /* where the last reduction happened: the plateau; 0: none */
-	uint32_t w_prior; /* cwnd before the last reduction */
-	uint32_t w_est;   /* what Reno would have by now */
-	uint32_t est_acked;
-	uint32_t k;        /* from the start of the epoch to the plateau */
-	uint32_t aimed;    /* when per_mss was computed, since the start of the epoch */
-	uint32_t per_mss;  /* bytes to be acknowledged for one more segment; UINT32_MAX: none */
-	uint32_t hole2;
-	uint64_t elapsed;  /* cycles of this epoch in which cwnd was the limit */
-	uint64_t last;     /* clock up to which elapsed counts; 0: stopped */
+	/* CUBIC. Windows in bytes, times in cycles unless said otherwise. */
+	uint32_t w_max;     /* where the last reduction happened: the plateau; 0: none */
+	uint32_t w_prior;   /* cwnd before the last reduction */
+	uint32_t w_est;     /* what Reno would have by now */
+	uint32_t est_acked; /* bytes acknowledged since w_est last grew */
+	uint32_t k;         /* from the start of the epoch to the plateau, in 1/1024 s */
+	uint32_t per_mss;   /* bytes to be acknowledged for one more segment; 0: to be computed */
+	uint64_t elapsed;   /* of this epoch, as far as cwnd was the limit */
+	uint64_t last;      /* clock up to which elapsed counts; 0: stopped */
+	uint64_t aimed;     /* elapsed when per_mss was computed */
 };
 ZF_STATIC_ASSERT(sizeof(struct tcp_cc) == 64, "one cache line of the connection");
 
@@ -53,6 +52,7 @@ struct tcp_cc_saved {
 	uint32_t cwnd, ssthresh;
 	uint32_t w_max, w_prior, w_est, k;
 	uint64_t elapsed;
+	bool epoch_on;
 };
 
 /* @iw_bytes: the initial window. */
