@@ -6,130 +6,39 @@
  * answered in time and counts it as lost; the number in its first 8 bytes tells a late answer from the right one.
  */
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <zf/zf.h>
 
-#include "common.h"
+#include "pingpong.h"
 
-static struct {
-	bool ping;
-	bool full;
-	bool json;
-	bool read;
-	size_t size;
-	long iterations;
-	long warmup;
-	long wait_s;
-	double percentile; /* 0: the usual ones only */
-	const char *raw;
-	struct sockaddr_in laddr, raddr;
-} cfg = {.size = 12, .iterations = 1000000, .warmup = 10000, .wait_s = 60};
+static struct pp_cfg cfg = {
+	.synopsis =
+		"usage: zfudppingpong [options] ping|pong LOCALHOST:PORT REMOTEHOST:PORT\n"
+		"\n"
+		"Measures UDP round trips between two processes. Attributes come from ZF_ATTR, at least\n"
+		"  export ZF_ATTR=\"interface=wire:/tmp/w;ipv4=10.0.0.1/24\"   (the other side: 10.0.0.2/24)\n"
+		"  zfudppingpong pong 10.0.0.1:8000 10.0.0.2:8000\n"
+		"  zfudppingpong ping 10.0.0.2:8000 10.0.0.1:8000\n",
+	.max_size = 65507,
+	.hosts = 2,
+	.size = 12,
+	.iterations = 1000000,
+	.warmup = 10000,
+	.wait_s = 60,
+};
 
 /* How long ping waits before it repeats a datagram. */
 #define RESEND_NS 100000000ull
 /* How long pong goes on after it has answered as many as it was told to. */
 #define LINGER_NS 500000000ull
 
-static const char usage[] =
-	"usage: zfudppingpong [options] ping|pong LOCALHOST:PORT REMOTEHOST:PORT\n"
-	"\n"
-	"Measures UDP round trips between two processes. Attributes come from ZF_ATTR, at least\n"
-	"  export ZF_ATTR=\"interface=wire:/tmp/w;ipv4=10.0.0.1/24\"   (the other side: 10.0.0.2/24)\n"
-	"  zfudppingpong pong 10.0.0.1:8000 10.0.0.2:8000\n"
-	"  zfudppingpong ping 10.0.0.2:8000 10.0.0.1:8000\n"
-	"\n"
-	"  -s BYTES   payload, 0 to 65507 (12)\n"
-	"  -i N       measured round trips (1000000)\n"
-	"  -r N       round trips before measuring begins (10000)\n"
-	"  -p PCT     report this percentile too\n"
-	"  -w FILE    write every measured value to FILE, in ns, one a line\n"
-	"  -f         report full round trips; default is half of each\n"
-	"  -R         read every byte of the received data\n"
-	"  -t SECONDS give up after this time without an answer (60)\n"
-	"  --json     report as one JSON object\n"
-	"  -h         this text\n"
-	"\n"
-	"Exit status: 0 done, 1 a call failed, 2 wrong command line, 3 no answer.\n";
-
-static void
-parse_args(int argc, char **argv)
-{
-	static const struct option longs[] = {
-		{"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
-	int c;
-
-	while ((c = getopt_long(argc, argv, "s:i:r:p:w:fRt:h", longs, NULL)) != -1) {
-		switch (c) {
-		case 's':
-			cfg.size = (size_t)ex_number("-s", optarg, 0, 65507);
-			break;
-		case 'i':
-			cfg.iterations = ex_number("-i", optarg, 1, 1000000000);
-			break;
-		case 'r':
-			cfg.warmup = ex_number("-r", optarg, 0, 1000000000);
-			break;
-		case 'p':
-			cfg.percentile = atof(optarg);
-			if (cfg.percentile <= 0 || cfg.percentile > 100) {
-				fprintf(stderr, "-p \"%s\" is not a percentile above 0, up to 100\n", optarg);
-				exit(EX_USAGE);
-			}
-			break;
-		case 'w':
-			cfg.raw = optarg;
-			break;
-		case 'f':
-			cfg.full = true;
-			break;
-		case 'R':
-			cfg.read = true;
-			break;
-		case 't':
-			cfg.wait_s = ex_number("-t", optarg, 1, 86400);
-			break;
-		case 'j':
-			cfg.json = true;
-			break;
-		case 'h':
-			fputs(usage, stdout);
-			exit(EX_OK);
-		default:
-			fputs(usage, stderr);
-			exit(EX_USAGE);
-		}
-	}
-	if (argc - optind != 3 || (strcmp(argv[optind], "ping") != 0 && strcmp(argv[optind], "pong") != 0)) {
-		fputs(usage, stderr);
-		exit(EX_USAGE);
-	}
-	cfg.ping = strcmp(argv[optind], "ping") == 0;
-	cfg.laddr = ex_addr(argv[optind + 1]);
-	cfg.raddr = ex_addr(argv[optind + 2]);
-}
-
 struct message {
 	struct zfur_msg msg;
 	struct iovec iov[64];
 };
-
-/* What -R asks for: every byte passes through a register. */
-static void
-read_all(const struct message *m)
-{
-	static volatile unsigned sink;
-	unsigned sum = 0;
-
-	for (int i = 0; i < m->msg.iovcnt; i++)
-		for (size_t k = 0; k < m->iov[i].iov_len; k++)
-			sum += ((const unsigned char *)m->iov[i].iov_base)[k];
-	sink = sum;
-	(void)sink;
-}
 
 /* The number that ping put into the datagram, or what it expects where there is no room for one. */
 static uint64_t
@@ -179,7 +88,7 @@ await(struct zf_stack *stack, struct zfur *ur, uint64_t serial, uint64_t since, 
 			continue;
 		*when = ex_now_ns();
 		if (cfg.read)
-			read_all(&rd);
+			pp_read(rd.iov, rd.msg.iovcnt);
 		bool mine = serial_of(&rd, serial) == serial;
 
 		zfur_zc_recv_done(ur, &rd.msg);
@@ -207,7 +116,7 @@ ping(struct zf_stack *stack, struct zfut *ut, struct zfur *ur, uint64_t *ns, lon
 		send_all(stack, ut, &iov, 1);
 		if (await(stack, ur, serial, sent, &when)) {
 			if (it >= 0)
-				ns[it] = cfg.full ? when - sent : (when - sent) / 2;
+				ns[it] = pp_value(&cfg, sent, when);
 			it++;
 			last_answer = when;
 			continue;
@@ -251,7 +160,7 @@ pong(struct zf_stack *stack, struct zfut *ut, struct zfur *ur)
 		if (rd.msg.iovcnt == 0)
 			continue;
 		if (cfg.read)
-			read_all(&rd);
+			pp_read(rd.iov, rd.msg.iovcnt);
 		send_all(stack, ut, rd.iov, rd.msg.iovcnt);
 		zfur_zc_recv_done(ur, &rd.msg);
 		served++;
@@ -264,67 +173,34 @@ pong(struct zf_stack *stack, struct zfut *ut, struct zfur *ur)
 	return EX_OK;
 }
 
-static void
-report(uint64_t *ns, long lost)
-{
-	static const double pcts[] = {50, 90, 99, 99.9};
-	size_t n = (size_t)cfg.iterations;
-	char a[32];
-
-	ex_sort(ns, n);
-	if (cfg.json) {
-		printf("{\"proto\":\"udp\",\"size\":%zu,\"iterations\":%zu,\"lost\":%ld,\"round_trip\":\"%s\",\"rtt_ns\":{"
-		       "\"min\":%llu",
-		       cfg.size, n, lost, cfg.full ? "full" : "half", (unsigned long long)ns[0]);
-		for (size_t i = 0; i < sizeof(pcts) / sizeof(pcts[0]); i++)
-			printf(",\"p%g\":%llu", pcts[i], (unsigned long long)ex_percentile(ns, n, pcts[i]));
-		if (cfg.percentile > 0)
-			printf(",\"p%g\":%llu", cfg.percentile,
-			       (unsigned long long)ex_percentile(ns, n, cfg.percentile));
-		printf(",\"max\":%llu}}\n", (unsigned long long)ns[n - 1]);
-		return;
-	}
-	printf("UDP %s round trip, %zu bytes, %zu times, %ld lost\n", cfg.full ? "full" : "half", cfg.size, n, lost);
-	printf("  %-8s %12s\n", "min", ex_time(ns[0], a));
-	for (size_t i = 0; i < sizeof(pcts) / sizeof(pcts[0]); i++)
-		printf("  p%-7g %12s\n", pcts[i], ex_time(ex_percentile(ns, n, pcts[i]), a));
-	if (cfg.percentile > 0)
-		printf("  p%-7g %12s\n", cfg.percentile, ex_time(ex_percentile(ns, n, cfg.percentile), a));
-	printf("  %-8s %12s\n\n", "max", ex_time(ns[n - 1], a));
-	ex_histogram(ns, n, 16);
-}
-
 int
 main(int argc, char **argv)
 {
-	uint64_t *ns = NULL;
+	struct sockaddr_in *laddr = &cfg.host[0], *raddr = &cfg.host[1];
 	struct zf_attr *attr;
 	struct zf_stack *stack;
 	struct zfur *ur;
 	struct zfut *ut;
+	uint64_t *ns;
 	long lost = 0;
 	int rc;
 
-	parse_args(argc, argv);
+	pp_options(&cfg, argc, argv);
 	EX_TRY(zf_init());
 	EX_TRY(zf_attr_alloc(&attr));
 	EX_TRY(zf_stack_alloc(attr, &stack));
 	EX_TRY(zfur_alloc(&ur, stack, attr));
-	EX_TRY(zfur_addr_bind(ur, (struct sockaddr *)&cfg.laddr, sizeof(cfg.laddr),
-			      (struct sockaddr *)&cfg.raddr, sizeof(cfg.raddr), 0));
-	EX_TRY(zfut_alloc(&ut, stack, (struct sockaddr *)&cfg.laddr, sizeof(cfg.laddr),
-			  (struct sockaddr *)&cfg.raddr, sizeof(cfg.raddr), 0, attr));
+	EX_TRY(zfur_addr_bind(ur, (struct sockaddr *)laddr, sizeof(*laddr),
+			      (struct sockaddr *)raddr, sizeof(*raddr), 0));
+	EX_TRY(zfut_alloc(&ut, stack, (struct sockaddr *)laddr, sizeof(*laddr), (struct sockaddr *)raddr,
+			  sizeof(*raddr), 0, attr));
 	if (cfg.ping) {
-		ns = calloc((size_t)cfg.iterations, sizeof(*ns));
-		if (ns == NULL) {
-			fprintf(stderr, "no memory for %ld values\n", cfg.iterations);
+		ns = pp_values(&cfg);
+		if (ns == NULL)
 			return EX_FAILED;
-		}
 		rc = ping(stack, ut, ur, ns, &lost);
-		if (rc == EX_OK && cfg.raw != NULL && !ex_write_raw(cfg.raw, ns, (size_t)cfg.iterations))
-			rc = EX_FAILED;
 		if (rc == EX_OK)
-			report(ns, lost);
+			rc = pp_report(&cfg, ns, lost);
 		free(ns);
 	} else {
 		rc = pong(stack, ut, ur);
