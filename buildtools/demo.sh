@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
-# Command one of the README: two processes, one virtual wire, the round trip of a datagram beside that of the bare wire.
+# Command one of the README: two processes, one virtual wire, the round trips of UDP and TCP beside that of the bare wire.
 set -u
 # shellcheck source=buildtools/common.sh
 . "$(dirname -- "${BASH_SOURCE[0]}")/common.sh"
@@ -18,7 +18,7 @@ measured in turn, so that a busy moment of the machine hits all of them.
   --rounds N    rounds (default 5); the figures are medians over the rounds, min is the smallest
   --pin A,B     pin the two processes to these CPUs (default: the first two that this shell may use)
   --no-pin      let the kernel place them
-  --json        one JSON object instead of the table: {"wire":{"rtt_ns":{...}},"udp":{"rtt_ns":{...}},...}
+  --json        one JSON object instead of the table: {"wire":{"rtt_ns":{...}},"udp":{...},"tcp":{...}}
   --timeout S   seconds until a round is given up (default 60)
   --no-install  never install packages
   --help        this text
@@ -60,7 +60,7 @@ while [ $# -gt 0 ]; do
 	esac
 	shift
 done
-[ "$size" -le 1472 ] || usage_error '--size: at most 1472, what fits one frame'
+[ "$size" -ge 1 ] && [ "$size" -le 1460 ] || usage_error '--size: 1 to 1460, what fits one frame'
 [ "$iter" -ge 1 ] && [ "$rounds" -ge 1 ] || usage_error '--iter and --rounds: at least 1'
 
 [ $install -eq 1 ] && need_packages "${PACKAGES_BUILD[@]}" "${PACKAGES_DEMO[@]}"
@@ -127,14 +127,16 @@ both() {
 	children=()
 }
 attr() { printf 'interface=wire:%s;ipv4=10.0.0.%s/24' "$work/$1" "$2"; }
-# pingpong NAME PROGRAM ROUND
+# pingpong NAME PROGRAM ROUND: UDP's sides name both addresses, TCP's the one that pong listens on.
 pingpong() {
-	local name=$1 program=$2 round=$3
+	local name=$1 program=$2 round=$3 here=10.0.0.1:20000 there=10.0.0.2:20000
+	local pings=("$here" "$there") pongs=("$there" "$here")
+	[ "$name" = tcp ] && pings=("$there") pongs=("$there")
 	both "$name" "$round" -- \
 		env ZF_ATTR="$(attr "$name$round" 1)" "$program" -s "$size" -i "$iter" -f -w "$work/$name-$round.ns" \
-		ping 10.0.0.1:20000 10.0.0.2:20000 -- \
+		ping "${pings[@]}" -- \
 		env ZF_ATTR="$(attr "$name$round" 2)" "$program" -s "$size" -i "$iter" \
-		pong 10.0.0.2:20000 10.0.0.1:20000
+		pong "${pongs[@]}"
 }
 
 wire=$release/test/bench/wire_raw
