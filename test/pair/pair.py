@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Two whole processes over wire:PATH, as a user starts them: pair.py PROGRAM [--long] [--only NAME]
+"""Whole processes over wire:PATH, as a user starts them: pair.py PROGRAM... [--long] [--only NAME]
 
-Runs zfudppingpong ping and pong against each other: either first, one of them late, killed and started again, stopped
-for a while, a third process on the same wire, and many times in a row. Needs no privileges, network or huge pages.
+Each PROGRAM is an example; the tests of those given are run: zfudppingpong and zftcppingpong, ping against pong, and
+zftcpbulk, send against recv. Either first, one of them late, killed and started again, stopped for a while, a third
+process on the same wire, and many times in a row. Needs no privileges, network or huge pages.
 Exit status: 0 all passed, 1 one failed, 2 usage."""
 import argparse
 import json
@@ -19,32 +20,62 @@ LIMIT = 60  # seconds for any one process
 FOREVER = 100000000  # round trips that no test waits for
 
 
+KILLS = 20
+# What makes a dead peer known within a fraction of a second: a sender by its retries, a receiver by keepalive.
+HASTY = ("tcp_retries=3;tcp_rto_min_ms=5;tcp_rto_initial_ms=20;tcp_rto_max_ms=100;"
+         "tcp_keepalive=1;tcp_keepalive_time_ms=50;tcp_keepalive_intvl_ms=20;tcp_keepalive_probes=3")
+
+
 class Pair:
-    def __init__(self, program, folder):
-        self.program, self.folder, self.n, self.children = program, folder, 0, []
+    """The processes of a test. `a` connects or pings, has 10.0.0.1 and the last CPU; `b` is the other one."""
+
+    def __init__(self, programs, folder):
+        self.programs, self.folder, self.n, self.children = programs, folder, 0, []
 
     def wire(self):
         self.n += 1
         return os.path.join(self.folder, f"w{self.n}")
 
-    def start(self, role, wire, iterations=ITERATIONS, size=64, extra=()):
-        mine, other = (1, 2) if role == "ping" else (2, 1)
-        env = dict(os.environ, ZF_ATTR=f"interface=wire:{wire};ipv4=10.0.0.{mine}/24")
-        cmd = [self.program, "-s", str(size), "-i", str(iterations), "-r", "100", "-t", "30", "--json", *extra,
-               role, f"10.0.0.{mine}:9000", f"10.0.0.{other}:9000"]
+    def spawn(self, program, side, wire, args, attrs=""):
+        mine = 1 if side == "a" else 2
+        env = dict(os.environ, ZF_ATTR=f"interface=wire:{wire};ipv4=10.0.0.{mine}/24;{attrs}")
         # Side by side: two that spin on one CPU pass it on once a time slice.
         cpus = sorted(os.sched_getaffinity(0))
-        cpu = {cpus[-1] if role == "ping" else cpus[0]}
-        p = subprocess.Popen(cmd, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                             preexec_fn=lambda: os.sched_setaffinity(0, cpu))
+        cpu = {cpus[-1] if side == "a" else cpus[0]}
+        # A file, not a pipe: it can be looked at meanwhile, and is never full.
+        said = os.path.join(self.folder, f"said{len(self.children)}")
+        with open(said, "w", encoding="utf-8") as err:
+            p = subprocess.Popen([self.programs[program], *args], env=env, stdout=subprocess.PIPE, stderr=err,
+                                 text=True, preexec_fn=lambda: os.sched_setaffinity(0, cpu))
+        p.said = said
         self.children.append(p)
         return p
 
-    def end(self, p, expected=0):
-        out, err = p.communicate(timeout=LIMIT)
+    def start(self, role, wire, iterations=ITERATIONS, size=64, extra=(), proto="udp"):
+        mine, other = ("10.0.0.1:9000", "10.0.0.2:9000")[::1 if role == "ping" else -1]
+        hosts = [mine, other] if proto == "udp" else ["10.0.0.2:9000"]
+        args = ["-s", str(size), "-i", str(iterations), "-r", "100", "-t", "30", "--json", *extra, role, *hosts]
+        return self.spawn(f"zf{proto}pingpong", "a" if role == "ping" else "b", wire, args)
+
+    def bulk(self, role, wire, *extra, attrs=""):
+        return self.spawn("zftcpbulk", "a" if role == "send" else "b", wire,
+                          ["--json", *extra, role, "10.0.0.2:9000"], attrs)
+
+    @staticmethod
+    def said(p):
+        with open(p.said, encoding="utf-8") as f:
+            return f.read()
+
+    def lines(self, p, expected=0):
+        """What @p printed, an object a line, when it has ended."""
+        out, _ = p.communicate(timeout=LIMIT)
         if p.returncode != expected:
-            raise AssertionError(f"exit status {p.returncode}, not {expected}: {err.strip()}")
-        return json.loads(out) if out.strip() else {}
+            raise AssertionError(f"exit status {p.returncode}, not {expected}: {self.said(p).strip()[-500:]}")
+        return [json.loads(line) for line in out.splitlines()]
+
+    def end(self, p, expected=0):
+        lines = self.lines(p, expected)
+        return lines[-1] if lines else {}
 
     def both(self, ping, pong, iterations=ITERATIONS):
         result = self.end(ping)
@@ -123,7 +154,7 @@ def restarted(pair, role, sig):
     fresh = pair.start("pong", w, iterations=1)
     time.sleep(2)
     if other.poll() is not None or fresh.poll() is not None:
-        raise AssertionError("a side ended after pong was replaced: " + (other.stderr.read() if other.poll() else ""))
+        raise AssertionError("a side ended after pong was replaced: " + pair.said(other))
     # That datagrams flow again shows in pong, which would report silence otherwise.
     other.send_signal(signal.SIGKILL)
     pair.end(fresh)
@@ -159,11 +190,11 @@ def third_is_refused(pair, _):
     a = pair.start("ping", w, iterations=FOREVER)
     time.sleep(1)
     c = pair.start("pong", w)
-    _, err = c.communicate(timeout=LIMIT)
+    c.communicate(timeout=LIMIT)
     a.kill()
     b.kill()
-    if c.returncode != 1 or w not in err:
-        raise AssertionError(f"exit status {c.returncode}: {err.strip()}")
+    if c.returncode != 1 or w not in pair.said(c):
+        raise AssertionError(f"exit status {c.returncode}: {pair.said(c).strip()}")
 
 
 def many_times(pair, long):
@@ -171,23 +202,149 @@ def many_times(pair, long):
         both_at_once(pair, long, 1000)
 
 
-TESTS = [ping_first, pong_first, both_at_once, one_late, large_datagrams, ping_killed_and_restarted,
-         ping_ended_and_restarted, pong_killed_and_restarted, stopped_for_a_while, third_is_refused, many_times]
+def tcp_ping_first(pair, _):
+    w = pair.wire()
+    a = pair.start("ping", w, proto="tcp")
+    wait_for_socket(w)
+    pair.both(a, pair.start("pong", w, proto="tcp"))
+
+
+def tcp_pong_first(pair, _):
+    w = pair.wire()
+    b = pair.start("pong", w, proto="tcp")
+    wait_for_socket(w)
+    pair.both(pair.start("ping", w, proto="tcp"), b)
+
+
+def tcp_one_late(pair, long):
+    for first, second in ("ping", "pong"), ("pong", "ping"):
+        w = pair.wire()
+        sides = {first: pair.start(first, w, proto="tcp")}
+        time.sleep(10 if long else 2)
+        sides[second] = pair.start(second, w, proto="tcp")
+        pair.both(sides["ping"], sides["pong"])
+
+
+def tcp_large_messages(pair, _):
+    """Larger than any window: both directions must move at once."""
+    w = pair.wire()
+    b = pair.start("pong", w, proto="tcp", extra=("-R",))
+    pair.both(pair.start("ping", w, iterations=20, size=5000000, proto="tcp", extra=("-R",)), b, iterations=20)
+
+
+def tcp_pong_killed(pair, _):
+    w = pair.wire()
+    b = pair.start("pong", w, proto="tcp")
+    a = pair.start("ping", w, FOREVER, proto="tcp", extra=("-t", "1"))
+    time.sleep(1)
+    b.kill()
+    pair.end(a, expected=3)
+    if "no answer for 1 s" not in pair.said(a):
+        raise AssertionError(f"ping said: {pair.said(a).strip()}")
+
+
+def tcp_many_times(pair, long):
+    for _ in range(50 if long else 15):
+        w = pair.wire()
+        a, b = pair.start("ping", w, 1000, proto="tcp"), pair.start("pong", w, proto="tcp")
+        pair.both(a, b, 1000)
+
+
+def bulk_arrived(pair, sender, receiver, size):
+    sent, received = pair.end(sender), pair.end(receiver)
+    if sent["bytes"] != size or received["bytes"] != size or not received["verified"]:
+        raise AssertionError(f"{size} bytes were to be sent: {sent}, {received}")
+
+
+def bulk_checked(pair, long):
+    size = (1024 if long else 64) << 20
+    for sender, receiver in (("-s", "1M"), ()), (("-s", "999"), ()), (("-s", "64K"), ("-c", "-s", "1000")):
+        w = pair.wire()
+        b = pair.bulk("recv", w, "-V", "-b", str(size), *receiver)
+        bulk_arrived(pair, pair.bulk("send", w, "-b", str(size), *sender), b, size)
+
+
+def bulk_receiver_stopped(pair, _):
+    """The window fills, is probed, and opens again."""
+    size = 256 << 20
+    w = pair.wire()
+    b = pair.bulk("recv", w, "-V")
+    a = pair.bulk("send", w, "-b", str(size))
+    wait_until(pair, a, "connected", 1)
+    for _ in range(5):
+        b.send_signal(signal.SIGSTOP)
+        time.sleep(0.3)
+        b.send_signal(signal.SIGCONT)
+        time.sleep(0.01)
+    bulk_arrived(pair, a, b, size)
+
+
+def wait_until(pair, p, text, times):
+    """Until @p has said @text so often."""
+    end = time.monotonic() + LIMIT
+    while pair.said(p).count(text) < times:
+        if p.poll() is not None or time.monotonic() > end:
+            raise AssertionError(f'not said {times} times: "{text}"; exit status {p.poll()}: '
+                                 f"{pair.said(p).strip()[-500:]}")
+        time.sleep(0.002)
+
+
+def killed(pair, survivor, victim):
+    """One of two is killed in mid-stream, again and again: the other one says so and goes on with a new one."""
+    w = pair.wire()
+    seconds = ("-t", "2") if survivor == "send" else ("-V",)
+    s = pair.bulk(survivor, w, "-n", str(KILLS + 1), *seconds, attrs=HASTY)
+    for i in range(KILLS):
+        v = pair.bulk(victim, w, *(("-t", "60") if victim == "send" else ()), attrs=HASTY)
+        wait_until(pair, s, "connected", i + 1)
+        time.sleep(0.01 + 0.007 * (i % 7))
+        v.kill()
+        v.wait()
+        wait_until(pair, s, "the connection broke", i + 1)
+    last = pair.end(pair.bulk(victim, w, *(("-b", "64M") if victim == "send" else ("-V",)), attrs=HASTY))
+    streams = pair.lines(s, expected=4)
+    wrong = [r for r in streams[:-1] if r["result"] != "broken" or r["error"] not in ("ETIMEDOUT", "ECONNRESET")]
+    if wrong or len(streams) != KILLS + 1 or not all(r["bytes"] > 0 for r in streams):
+        raise AssertionError(f"{len(streams)} streams; {wrong}")
+    if streams[-1]["result"] != "ok" or streams[-1]["bytes"] != last["bytes"]:
+        raise AssertionError(f"the last stream: {streams[-1]}, {last}")
+
+
+def bulk_receivers_killed(pair, _):
+    killed(pair, "send", "recv")
+
+
+def bulk_senders_killed(pair, _):
+    killed(pair, "recv", "send")
+
+
+TESTS = {
+    "zfudppingpong": [ping_first, pong_first, both_at_once, one_late, large_datagrams, ping_killed_and_restarted,
+                      ping_ended_and_restarted, pong_killed_and_restarted, stopped_for_a_while, third_is_refused,
+                      many_times],
+    "zftcppingpong": [tcp_ping_first, tcp_pong_first, tcp_one_late, tcp_large_messages, tcp_pong_killed,
+                      tcp_many_times],
+    "zftcpbulk": [bulk_checked, bulk_receiver_stopped, bulk_receivers_killed, bulk_senders_killed],
+}
 
 
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ap.add_argument("program")
-    ap.add_argument("--long", action="store_true", help="10 s late, 50 times in a row")
+    ap.add_argument("program", nargs="+")
+    ap.add_argument("--long", action="store_true", help="10 s late, 50 times in a row, more bytes")
     ap.add_argument("--only", default="", help="run the tests whose names contain this")
     a = ap.parse_args()
+    programs = {os.path.basename(p): os.path.abspath(p) for p in a.program}
+    for name in programs:
+        if name not in TESTS:
+            ap.error(f"no test knows {name}; programs are {', '.join(TESTS)}")
     passed = failed = 0
-    for test in TESTS:
+    for test in [t for name in programs for t in TESTS[name]]:
         if a.only not in test.__name__:
             continue
         began = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="zf.") as folder:
-            pair = Pair(a.program, folder)
+            pair = Pair(programs, folder)
             try:
                 test(pair, a.long)
                 passed += 1
