@@ -22,6 +22,7 @@ extern "C" {
 
 struct zf_ctx;
 struct zf_stack;
+struct zft;
 struct mem_port;
 struct zt;
 
@@ -85,6 +86,48 @@ int zt_counter(struct zt *t, const char *name, uint64_t *value);
 /* Names by index, NULL at the end; *@rx says whether it is one in which a received frame ends. */
 const char *zt_counter_name(unsigned int index, bool *rx);
 uint64_t zt_counter_at(struct zt *t, unsigned int index);
+
+/* A TCP zocket from the inside, to be read only. RFC 9293's names; sequence numbers are absolute, windows in bytes. */
+struct zt_tcp {
+	int state;             /* TCP_* of <netinet/tcp.h> */
+	int error;             /* positive errno, 0 none */
+	uint32_t iss, irs;
+	uint32_t snd_una, snd_nxt, snd_wnd;
+	uint32_t snd_end;      /* behind the last byte queued, FIN included */
+	uint32_t rcv_nxt, rcv_wnd; /* the window as last told */
+	uint32_t rcv_queued;   /* received bytes that the application has not taken */
+	uint32_t mss;
+	uint32_t cwnd, ssthresh; /* bytes; ssthresh is UINT32_MAX until something was lost */
+	uint32_t flight;       /* snd_nxt - snd_una */
+	uint32_t sacked, lost, retrans; /* bytes of it: the peer has them, are taken for lost, were sent again */
+	uint32_t dup_acks;
+	uint64_t srtt_ns, rttvar_ns, rto_ns; /* srtt 0: no sample yet; rto without backoff */
+	uint32_t backoff;
+	int recovery;          /* enum zt_tcp_recovery */
+	uint32_t timers;       /* enum zt_tcp_timers: armed */
+	bool sack, ts, wscale, ecn; /* agreed on */
+	uint8_t snd_shift, rcv_shift;
+	bool fast_send, fast_recv; /* the next small send, the next in-order segment may go the fast way */
+};
+
+enum zt_tcp_recovery {
+	ZT_TCP_OPEN,
+	ZT_TCP_DISORDER, /* duplicates came, nothing is taken for lost */
+	ZT_TCP_RECOVERY, /* fast recovery */
+	ZT_TCP_LOSS,     /* behind a retransmission timeout */
+};
+
+enum zt_tcp_timers {
+	ZT_TCP_RTO = 1,
+	ZT_TCP_TLP = 2,
+	ZT_TCP_REORDER = 4,
+	ZT_TCP_PERSIST = 8,
+	ZT_TCP_DELACK = 16,
+	ZT_TCP_LONG = 32, /* keepalive, FIN-WAIT-2 */
+};
+
+/* 0, or -EINVAL for a NULL zocket. Cut-through work is flushed first. */
+int zt_tcp_probe(struct zft *ts, struct zt_tcp *out);
 
 #ifdef __cplusplus
 }

@@ -11,12 +11,18 @@
 #include <string.h>
 
 #include "pkt/ps_priv.h"
+#include "pkt/ps_zft.h"
 
 #define NS 1000000000.0
 /* A timer fires up to one tick of the wheel late (2^15 ns), and what it does may wait for another. */
 #define TOLERANCE_NS 100000u
 /* Longest that anything but a zocket may keep a buffer: reassembly's minute, with a margin. */
 #define LINGER_S 130.0
+/* Initial sequence numbers: plain ones, and such that both sides wrap within the first data. */
+#define ISN_US        1u
+#define ISN_PEER      7000u
+#define ISN_US_WRAP   0xfffffff0u
+#define ISN_PEER_WRAP 0xfffffe00u
 
 struct ps ps_one;
 FILE *ps_dump_f;
@@ -31,6 +37,53 @@ struct mem_port *
 ps_port(struct ps *s)
 {
 	return zt_port(s->zt);
+}
+
+#if defined(__GNUC__)
+/* lib/tcp's hooks of test builds; weak, since a test library without TCP has none. */
+extern bool tcp_isn_forced __attribute__((weak));
+extern uint32_t tcp_isn_value __attribute__((weak));
+#endif
+
+static void
+force_isn(bool forced, uint32_t isn)
+{
+	if (&tcp_isn_forced == NULL)
+		return;
+	tcp_isn_forced = forced;
+	tcp_isn_value = isn;
+}
+
+void
+ps_isn(struct ps *s, uint32_t isn)
+{
+	s->tcp_us_isn = isn;
+	force_isn(true, isn);
+}
+
+void
+ps_isn_any(struct ps *s)
+{
+	(void)s;
+	force_isn(false, 0);
+}
+
+void
+ps_peer_isn(struct ps *s, uint32_t isn)
+{
+	s->tcp_peer_isn = isn;
+}
+
+void
+ps_any_payload(struct ps *s)
+{
+	s->any_payload = true;
+}
+
+void
+ps_no_tcp_check(struct ps *s)
+{
+	s->no_tcp_check = true;
 }
 
 static double
@@ -249,6 +302,7 @@ static void
 push(struct ps *s, int line, const uint8_t *b, uint32_t len, uint64_t when)
 {
 	note_wire(s, true, when, b, len);
+	ps_conn_in(s, b, len);
 	if (ps_dump_f != NULL) { /* a step of test/fuzz/fuzz_frames.c */
 		uint8_t step[4] = {0, 0, (uint8_t)(len >> 8), (uint8_t)len};
 
@@ -378,6 +432,22 @@ mismatch(struct ps *s, int line, const struct ps_frame *want, const uint8_t *b, 
 	ps_fail(s, line, "another frame was sent: differs at byte %u (length %u, expected %u)", at, len, want->len);
 }
 
+/* The line once more, now that it is known what it is held against: initial sequence numbers, options. */
+static void
+build_against(struct ps *s, int line, const char *text, const uint8_t *b, uint32_t len, struct ps_frame *want)
+{
+	uint32_t off = s->opts.vlan != 0 ? 18 : 14, l4;
+	struct ps_when when;
+
+	if (len < off + 40 || ps_get16(b + off - 2) != 0x0800 || b[off + 9] != 6)
+		return;
+	l4 = off + (b[off] & 15) * 4u;
+	s->seen_opts = b + l4 + 20;
+	s->seen_opts_len = (b[l4 + 12] >> 4) * 4u - 20; /* was checked */
+	build_line(s, line, false, text, &when, want);
+	s->seen_opts = NULL;
+}
+
 void
 ps_out_at(struct ps *s, int line, const char *fmt, ...)
 {
@@ -402,6 +472,7 @@ ps_out_at(struct ps *s, int line, const char *fmt, ...)
 		if (zt_advance(next > zt_clock() ? next - zt_clock() : 1) < 0)
 			ps_fail(s, line, "the stack wants to run for ever");
 	}
+	build_against(s, line, text, b, n, &want);
 	if (!matches(&want, b, n, &at))
 		mismatch(s, line, &want, b, n, at);
 	if (!when.any && (sent + TOLERANCE_NS < s->t_ns + when.from_ns || sent > last))
@@ -515,9 +586,9 @@ ps_open_opts(const struct ps_opts *o)
 		o->port(c);
 	mem_on_tx(p, on_tx, s);
 	mem_on_fault(p, on_fault, s);
-	snprintf(attrs, sizeof(attrs), "ipv4=%s%s%s;vlan=%u;n_bufs=%u;reactor_spin_count=1;%s",
+	snprintf(attrs, sizeof(attrs), "ipv4=%s%s%s;vlan=%u;n_bufs=%u;reactor_spin_count=1;%s%s",
 		 o->ipv4 != NULL ? o->ipv4 : "192.0.2.1/24", gw[0] != '\0' ? ";gateway=" : "", gw, o->vlan,
-		 o->n_bufs != 0 ? o->n_bufs : 2048, o->attrs != NULL ? o->attrs : "");
+		 o->n_bufs != 0 ? o->n_bufs : 2048, ps_mode_is_slow() ? "tcp_fast_path=0;" : "", o->attrs != NULL ? o->attrs : "");
 	if (ps_mode_now() == PS_SHARED) {
 		size_t n = strlen(attrs);
 
@@ -548,6 +619,29 @@ free_zockets(struct ps *s)
 	}
 	memset(s->zfurs, 0, sizeof(s->zfurs));
 	memset(s->zfuts, 0, sizeof(s->zfuts));
+	if (s->free_tcp != NULL)
+		s->free_tcp(s);
+}
+
+/* The peer gives every connection up that is left: a reset right behind what we acknowledged. */
+static void
+reset_connections(struct ps *s)
+{
+	static struct ps_frame f;
+	char text[128], err[128];
+	struct ps_when when;
+
+	for (struct ps_conn *c = ps_conn_next(s, NULL); c != NULL; c = ps_conn_next(s, c)) {
+		if (!c->us_syn.seen || !c->us_acked)
+			continue;
+		snprintf(text, sizeof(text), "[ip src %u.%u.%u.%u dst %u.%u.%u.%u] R %u:%u(0) sport %u dport %u",
+			 c->peer_ip >> 24, c->peer_ip >> 16 & 255, c->peer_ip >> 8 & 255, c->peer_ip & 255,
+			 c->us_ip >> 24, c->us_ip >> 16 & 255, c->us_ip >> 8 & 255, c->us_ip & 255, c->us_ack,
+			 c->us_ack, c->peer, c->us);
+		if (ps_line(s, text, true, &when, &f, err) == 0)
+			push(s, 0, f.b, f.len, zt_clock());
+	}
+	ps_ignore(s, 0);
 }
 
 /* What every script ends with. */
@@ -558,10 +652,14 @@ finish(struct ps *s)
 
 	ps_run(s);
 	nothing_sent(s, 0);
+	s->trace_closed = true;
 	free_zockets(s);
 	ps_ignore(s, 0);
+	/* An ACK may still be on its way, delayed: a reset that misses it is challenged, and the next one hits. */
+	for (int i = 0; i < 3 && zt_leaks(s->zt, &l) && l.zockets > 0; i++)
+		reset_connections(s);
 	if (zt_leaks(s->zt, &l))
-		ps_ignore(s, LINGER_S); /* fragments and held frames have a time of their own */
+		ps_ignore(s, LINGER_S); /* fragments, held frames and TIME-WAIT have a time of their own */
 	if (zt_leaks(s->zt, &l) || (s->companion != NULL && zt_leaks(s->companion, &l)))
 		ps_fail(s, 0, "leaked: %u buffers, %u held, %u timers, %u zockets, %u frames", l.bufs, l.rx_held,
 			l.timers, l.zockets, l.other);
@@ -609,6 +707,7 @@ report(const struct ps_test *t, enum ps_mode mode, struct ps *s)
 bool
 ps_play(const struct ps_test *t, enum ps_mode mode, bool seen[CNT__N], enum ps_verbosity verbosity)
 {
+	static uint64_t played;
 	struct ps *s = &ps_one;
 	bool ok;
 
@@ -619,9 +718,13 @@ ps_play(const struct ps_test *t, enum ps_mode mode, bool seen[CNT__N], enum ps_v
 		return false;
 	mem_clock_ns = 1000 * 1000000000ull;
 	pool_fail_after = pool_fail_every = 0;
+	s->script = ++played;
 	s->tcp_us = 1000;
 	s->tcp_peer = 2000;
+	s->tcp_win = 65535;
 	ps_mode_set(mode);
+	s->tcp_peer_isn = ps_mode_wraps() ? ISN_PEER_WRAP : ISN_PEER;
+	ps_isn(s, ps_mode_wraps() ? ISN_US_WRAP : ISN_US);
 	if (setjmp(s->fail) == 0) {
 		t->run();
 		if (s->zt == NULL)
@@ -641,6 +744,7 @@ ps_play(const struct ps_test *t, enum ps_mode mode, bool seen[CNT__N], enum ps_v
 	ok = t->must_fail == NULL ? !s->broken : s->broken && strstr(s->log, t->must_fail) != NULL;
 	if (verbosity == PS_SAY_ALL || (!ok && verbosity == PS_SAY_FAILURES))
 		report(t, mode, s);
+	ps_trace_keep(s, mode, ok);
 	free(s->log);
 	free(s->wire);
 	return ok;

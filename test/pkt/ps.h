@@ -45,12 +45,19 @@ enum ps_mode {
 	PS_RX_JUDGED,  /* the port verifies received checksums and says so */
 	PS_RX_UNKNOWN, /* it says that it could, and does not know */
 	PS_SHARED,     /* another stack, with an address of its own, shares the queue */
+	/* The port is well-behaved; of the scripts of TCP (files pkt_tcp*.c) only. Modes other than these have the fast
+	 * path on and initial sequence numbers far from the wrap.
+	 */
+	PS_SLOW,       /* tcp_fast_path=0: must send what PS_NORMAL does */
+	PS_WRAP,       /* both sides' sequence numbers wrap within the first data */
+	PS_SLOW_WRAP,  /* both: must send what PS_WRAP does */
 	PS_MODES
 };
 #define PS_MODE(m)      (1u << (m))
 #define PS_ALL_MODES    ((1u << PS_MODES) - 1)
 #define PS_ALONE       (PS_ALL_MODES & ~PS_MODE(PS_SHARED)) /* it matters whose address ARP says, whose buffer fails */
 #define PS_NORMAL_ONLY  PS_MODE(PS_NORMAL)
+#define PS_TCP_NORMAL  (PS_MODE(PS_NORMAL) | PS_MODE(PS_SLOW) | PS_MODE(PS_WRAP) | PS_MODE(PS_SLOW_WRAP))
 #define PS_VERIFYING   (PS_ALL_MODES & ~PS_MODE(PS_TX_COPY)) /* modes in which checksums are looked at */
 #define PS_NO_TX_MODES  (PS_ALL_MODES & ~(PS_MODE(PS_TX_HOLD) | PS_MODE(PS_TX_ONE) | PS_MODE(PS_BLIND)))
 
@@ -60,13 +67,15 @@ struct ps_test {
 	uint32_t modes;
 	void (*run)(void);
 	const char *must_fail; /* NULL, or what the failure must say: the engine's own tests */
+	const char *file;
 	struct ps_test *next;
 };
 void ps_register(struct ps_test *t);
 
 #define PKT_TEST_IN(name_, rfc_, modes_)                                                           \
 	static void name_(void);                                                                   \
-	static struct ps_test ps_test_##name_ = {.name = #name_, .rfc = rfc_, .modes = modes_, .run = name_}; \
+	static struct ps_test ps_test_##name_ = {                                                  \
+		.name = #name_, .rfc = rfc_, .modes = modes_, .run = name_, .file = __FILE__};     \
 	__attribute__((constructor)) static void ps_register_##name_(void)                         \
 	{                                                                                          \
 		ps_register(&ps_test_##name_);                                                     \
@@ -76,7 +85,8 @@ void ps_register(struct ps_test *t);
 #define PKT_MUST_FAIL(name_, says_)                                                                \
 	static void name_(void);                                                                   \
 	static struct ps_test ps_test_##name_ = {                                                  \
-		.name = #name_, .rfc = "self-test", .modes = PS_NORMAL_ONLY, .run = name_, .must_fail = says_}; \
+		.name = #name_, .rfc = "self-test", .modes = PS_NORMAL_ONLY, .run = name_,         \
+		.must_fail = says_, .file = __FILE__};                                             \
 	__attribute__((constructor)) static void ps_register_##name_(void)                         \
 	{                                                                                          \
 		ps_register(&ps_test_##name_);                                                     \

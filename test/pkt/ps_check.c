@@ -14,7 +14,7 @@ no_checksums(void)
 }
 
 static const char *
-check_l4(const uint8_t *ip, const uint8_t *p, uint32_t len)
+check_l4(struct ps *s, const uint8_t *ip, const uint8_t *p, uint32_t len)
 {
 	uint8_t pseudo[12];
 	uint32_t sum;
@@ -47,7 +47,9 @@ check_l4(const uint8_t *ip, const uint8_t *p, uint32_t len)
 	ps_put16(pseudo + 8, ip[9]);
 	ps_put16(pseudo + 10, len);
 	sum = ps_sum16(p, len, ps_sum16(pseudo, 12, 0));
-	return ps_fold(sum) == 0 ? NULL : "layer 4: wrong checksum";
+	if (!no_checksums() && ps_fold(sum) != 0)
+		return "layer 4: wrong checksum";
+	return ip[9] == 6 ? ps_conn_sent(s, ip, p, len) : NULL;
 }
 
 static const char *
@@ -85,7 +87,7 @@ check_ip(struct ps *s, const uint8_t *b, uint32_t len)
 			return "IP: fragment that is no multiple of 8";
 		return NULL;
 	}
-	return check_l4(b, b + hlen, total - hlen);
+	return check_l4(s, b, b + hlen, total - hlen);
 }
 
 const char *

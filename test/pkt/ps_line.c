@@ -518,6 +518,12 @@ ps_line(struct ps *s, const char *text, bool in, struct ps_when *when, struct ps
 		return BAD("too many words");
 	if (parse_front(s, w, n, &i, when, &e, &m, &fr, err) < 0)
 		return -1;
+	ps_ip("us", &s->line_us_ip);
+	ps_ip("peer", &s->line_peer_ip);
+	if (in ? m.has_dst : m.has_src)
+		s->line_us_ip = in ? m.dst : m.src;
+	if (in ? m.has_src : m.has_dst)
+		s->line_peer_ip = in ? m.src : m.dst;
 	depth++;
 	n = ps_proto(s, w + i, n - i, in, l4, err);
 	depth--;

@@ -23,6 +23,9 @@ const char *const ps_mode_names[PS_MODES] = {
 	[PS_RX_JUDGED] = "rx-judged",
 	[PS_RX_UNKNOWN] = "rx-unknown",
 	[PS_SHARED] = "shared",
+	[PS_SLOW] = "slow",
+	[PS_WRAP] = "wrap",
+	[PS_SLOW_WRAP] = "slow-wrap",
 };
 
 static enum ps_mode now;
@@ -37,6 +40,18 @@ enum ps_mode
 ps_mode_now(void)
 {
 	return now;
+}
+
+bool
+ps_mode_is_slow(void)
+{
+	return now == PS_SLOW || now == PS_SLOW_WRAP;
+}
+
+bool
+ps_mode_wraps(void)
+{
+	return now == PS_WRAP || now == PS_SLOW_WRAP;
 }
 
 void
@@ -61,7 +76,7 @@ ps_mode_apply(struct mem_cfg *c)
 		c->caps |= PORT_CSUM_NONE;
 		break;
 	case PS_TX_OFFLOAD:
-		c->caps |= PORT_CSUM_TX_IP | PORT_CSUM_TX_UDP;
+		c->caps |= PORT_CSUM_TX_IP | PORT_CSUM_TX_UDP | PORT_CSUM_TX_TCP;
 		c->scribble = true;
 		break;
 	case PS_BLIND:

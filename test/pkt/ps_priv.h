@@ -31,6 +31,61 @@ struct ps_when {
 	bool any;
 };
 
+/* What one side offered in its SYN. */
+struct ps_syn {
+	bool seen;
+	uint32_t seq; /* relative */
+	bool sack, ts;
+	int wscale;   /* -1: not offered */
+	uint32_t mss; /* 0: not stated */
+};
+
+struct ps_range {
+	uint32_t from, to;
+};
+#define PS_RANGES 64
+
+/* A TCP connection as the wire shows it; ps_conn.c. Numbers are relative to the initial ones of their side. */
+struct ps_conn {
+	uint64_t script;      /* whose it is: others are free entries */
+	uint32_t us_ip, peer_ip;
+	uint16_t us, peer;    /* ports */
+	uint32_t us_isn, peer_isn;
+	struct ps_syn us_syn, peer_syn, peer_syn2; /* the second: of another sequence number than the first */
+	uint32_t us_max;      /* behind the highest number sent */
+	uint32_t us_fin;      /* that of the FIN; 0: none */
+	uint32_t us_ack, us_edge; /* the last ACK; the highest right edge of the window told */
+	bool us_acked, peer_opened; /* us_ack and us_edge; peer_edge are there */
+	uint32_t us_tsval;
+	uint32_t peer_max, peer_edge, peer_fin;
+	uint32_t peer_ts_min, peer_ts_max;
+	bool peer_ts_seen;
+	bool lost_track;      /* more pieces than we can remember */
+	uint32_t n_got;
+	struct ps_range got[PS_RANGES]; /* what the peer sent, sorted */
+	struct zft *ts;       /* the script's zocket, if it is known */
+};
+
+/* A sent TCP segment, for the comparison of runs. */
+struct ps_sent {
+	uint16_t us, peer;
+	uint16_t win, len;
+	uint8_t flags, opt_len;
+	uint16_t hole;
+	uint32_t seq, ack; /* relative */
+	uint32_t hash;     /* of options (without timestamps) and payload */
+};
+
+/* A zocket of the script: ps_zft.c. */
+struct ps_zocket {
+	struct zft *ts;
+	struct zft_handle *handle;
+	uint16_t us, peer;    /* ports */
+	uint32_t sent, rcvd;  /* offsets in the streams */
+	uint32_t reads;
+};
+#define PS_LISTENERS 64
+
 struct ps {
 	struct zt *zt;
 	struct zt *companion; /* shares the queue with it, in mode PS_SHARED */
@@ -51,9 +106,26 @@ struct ps {
 	uint32_t fault_n;
 	char fault[128];
 	bool broken; /* the script has failed: no further checks */
-	/* TCP lines: ports, and what relative numbers count from. */
+	/* TCP lines: ports and window that they need not state, and the initial numbers of new connections. */
 	uint16_t tcp_us, tcp_peer;
+	uint16_t tcp_win;
 	uint32_t tcp_us_isn, tcp_peer_isn;
+	uint32_t line_us_ip, line_peer_ip; /* of the line being read */
+	bool any_payload;  /* sent bytes need not be the pattern */
+	bool no_tcp_check; /* segments arrive in ways that ps_conn.c cannot follow */
+	const uint8_t *seen_opts; /* TCP options of the frame that an expected line is held against; "*" is the rest */
+	uint32_t seen_opts_len;
+	struct ps_zocket zocks[PS_ZOCKETS];
+	struct ps_zocket *zock; /* the one that ps_tcp_... calls are about */
+	struct zftl *zftls[PS_LISTENERS];
+	struct zftl *zftl;
+	/* Set with the first TCP zocket: calls of zf_tcp.h that the engine's other files need. */
+	void (*free_tcp)(struct ps *s);
+	unsigned (*header_size)(struct zft *ts);
+	uint64_t script;   /* number of this playing */
+	struct ps_sent *trace;
+	uint32_t n_trace, max_trace;
+	bool trace_closed;
 };
 
 extern struct ps ps_one; /* one script at a time */
@@ -127,6 +199,27 @@ ps_get32(const uint8_t *b)
 bool ps_is_tcp(const char *word);
 int ps_tcp(struct ps *s, char **w, int n, bool in, struct ps_l4 *l4, char err[128]);
 
+/* ps_conn.c */
+/* The connection between two ends; a new one if there is none. NULL: the table is full, nobody watches it. */
+struct ps_conn *ps_conn_of(struct ps *s, uint32_t us_ip, uint32_t peer_ip, uint16_t us, uint16_t peer);
+/* The same, but only if it is there. */
+struct ps_conn *ps_conn_find(struct ps *s, uint32_t us_ip, uint32_t peer_ip, uint16_t us, uint16_t peer);
+struct ps_conn *ps_conn_next(struct ps *s, struct ps_conn *c);
+bool ps_conn_has_ts(const struct ps_conn *c);
+/* A frame arrives. */
+void ps_conn_in(struct ps *s, const uint8_t *frame, uint32_t len);
+/* ps_conn_check.c: a segment @p of @len bytes was sent under the IP header @ip. NULL, or what is wrong. */
+const char *ps_conn_sent(struct ps *s, const uint8_t *ip, const uint8_t *p, uint32_t len);
+/* What an option list of @len bytes says, into @o and @ts. NULL, or what is wrong with it. */
+struct ps_opts_seen {
+	struct ps_syn syn;
+	bool has_mss, has_ts;
+	uint32_t tsval, tsecr;
+	uint32_t sacks;
+	uint32_t sack[8];
+};
+const char *ps_tcp_opts(const uint8_t *b, uint32_t len, struct ps_opts_seen *o);
+
 /* ps_show.c: one line as tcpdump would print it. */
 void ps_show(char *out, size_t size, const uint8_t *b, uint32_t len);
 void ps_dump(FILE *f, const uint8_t *b, uint32_t len);
@@ -137,6 +230,8 @@ const char *ps_check_sent(struct ps *s, const uint8_t *b, uint32_t len);
 /* ps_mode.c */
 extern const char *const ps_mode_names[PS_MODES];
 void ps_mode_set(enum ps_mode m);
+bool ps_mode_is_slow(void);
+bool ps_mode_wraps(void);
 void ps_mode_apply(struct mem_cfg *c);
 
 /* ps.c: runs a script; false if it failed. Counters that it raised are or-ed into @seen. */
@@ -146,5 +241,10 @@ enum ps_verbosity {
 	PS_SAY_ALL,
 };
 bool ps_play(const struct ps_test *t, enum ps_mode mode, bool seen[CNT__N], enum ps_verbosity verbosity);
+/* ps_trace.c: the segments that scripts sent in different modes must be the same with and without fast path. */
+bool ps_is_tcp_script(const struct ps_test *t);
+void ps_trace_keep(struct ps *s, enum ps_mode mode, bool ok);
+/* Compares what was kept, prints a difference, and forgets all. How many pairs of modes differ. */
+unsigned ps_trace_compare(const struct ps_test *t);
 
 #endif

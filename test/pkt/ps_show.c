@@ -67,20 +67,64 @@ show_arp(struct text *t, const uint8_t *b, uint32_t len)
 }
 
 static void
-show_tcp(struct text *t, const uint8_t *b, uint32_t len)
+show_tcp_opts(struct text *t, const uint8_t *o, uint32_t len, uint32_t isn)
+{
+	uint32_t i = 0;
+
+	while (i < len) {
+		uint32_t n = o[i] < 2 ? 1 : i + 1 < len ? o[i + 1] : 0;
+
+		if (n == 0 || i + n > len || (n == 1 && o[i] > 1)) {
+			put(t, " bad");
+			return;
+		}
+		if (o[i] == 2 && n == 4)
+			put(t, " mss %u", ps_get16(o + i + 2));
+		else if (o[i] == 3 && n == 3)
+			put(t, " wscale %u", o[i + 2]);
+		else if (o[i] == 4)
+			put(t, " sackOK");
+		else if (o[i] == 8 && n == 10)
+			put(t, " TS val %u ecr %u", ps_get32(o + i + 2), ps_get32(o + i + 6));
+		else if (o[i] != 5)
+			put(t, o[i] == 1 ? " nop" : o[i] == 0 ? " eol" : " opt-%u", o[i]);
+		for (uint32_t k = 2; o[i] == 5 && k + 8 <= n; k += 8)
+			put(t, " sack %u:%u", ps_get32(o + i + k) - isn, ps_get32(o + i + k + 4) - isn);
+		i += n;
+	}
+}
+
+/* As in the lines of scripts: numbers are relative if the connection is known. */
+static void
+show_tcp(struct text *t, const uint8_t *ip, const uint8_t *b, uint32_t len)
 {
 	static const char names[] = "FSRP.UEW";
+	uint32_t hlen, src = ps_get32(ip + 12), dst = ps_get32(ip + 16), isn = 0, isn_dst = 0;
+	struct ps_conn *c;
 
 	if (len < 20) {
 		put(t, ": tcp truncated");
 		return;
 	}
-	put(t, ": Flags [");
+	c = ps_conn_find(&ps_one, src, dst, (uint16_t)ps_get16(b), (uint16_t)ps_get16(b + 2));
+	if (c != NULL)
+		isn = c->us_isn, isn_dst = c->peer_isn;
+	else if ((c = ps_conn_find(&ps_one, dst, src, (uint16_t)ps_get16(b + 2), (uint16_t)ps_get16(b))) != NULL)
+		isn = c->peer_isn, isn_dst = c->us_isn;
+	hlen = (b[12] >> 4) * 4u;
+	put(t, ": ");
 	for (int i = 0; i < 8; i++)
 		if (b[13] & 1 << i)
 			put(t, "%c", names[i]);
-	put(t, "], seq %u, ack %u, win %u, options %u, length %d", ps_get32(b + 4), ps_get32(b + 8),
-	    ps_get16(b + 14), (b[12] >> 4) * 4u - 20, (int)len - (b[12] >> 4) * 4);
+	put(t, " %u:%u(%d)", ps_get32(b + 4) - isn, ps_get32(b + 4) - isn + (len - hlen), (int)(len - hlen));
+	if (b[13] & 16)
+		put(t, " ack %u", ps_get32(b + 8) - isn_dst);
+	put(t, " win %u", ps_get16(b + 14));
+	if (hlen > 20 && hlen <= len) {
+		put(t, " <");
+		show_tcp_opts(t, b + 20, hlen - 20, isn_dst);
+		put(t, " >");
+	}
 }
 
 static void
@@ -172,7 +216,7 @@ show_ip(struct text *t, const uint8_t *b, uint32_t len, bool quoted)
 	if (b[9] == 17 && ports)
 		put(t, ": UDP, length %d, csum %04x", (int)ps_get16(p + 4) - 8, ps_get16(p + 6));
 	else if (b[9] == 6)
-		show_tcp(t, p, l4);
+		show_tcp(t, b, p, l4);
 	else if (b[9] == 1)
 		show_icmp(t, p, l4, quoted);
 	else if (b[9] == 2)
