@@ -124,6 +124,7 @@ enum zt_tcp_timers {
 	ZT_TCP_PERSIST = 8,
 	ZT_TCP_DELACK = 16,
 	ZT_TCP_LONG = 32, /* keepalive, FIN-WAIT-2 */
+	ZT_TCP_IDLE = 64, /* nothing in flight: what follows restarts slowly */
 };
 
 /* 0, or -EINVAL for a NULL zocket. Cut-through work is flushed first. */

@@ -202,12 +202,16 @@ find_conn(struct tcp_line *t, char **w, int n, uint8_t *b)
 	}
 }
 
-/* "1:1001(1000)"; of the peer also "(1000)", behind all that it sent. */
+/* "1:1001(1000)"; with "=" in front it counts from 0; of the peer also "(1000)", behind all that it sent. */
 static bool
-seq_word(const struct tcp_line *t, const char *w, unsigned *seq, unsigned *len)
+seq_word(struct tcp_line *t, const char *w, unsigned *seq, unsigned *len)
 {
 	unsigned end;
 
+	if (w[0] == '=') {
+		t->isn_src = 0;
+		w++;
+	}
 	if (sscanf(w, "%u:%u(%u)", seq, &end, len) == 3)
 		return end - *seq == *len && *len <= 65000;
 	*seq = t->c != NULL ? t->c->peer_max : 0;

@@ -23,6 +23,7 @@
 
 #include <netinet/tcp.h>
 
+#include <zf/zf.h>
 #include <zf/zf_tcp.h>
 
 #include "pkt/ps.h"
