@@ -31,9 +31,9 @@ struct tcp_delivery {
 	bool undone;         /* the reduction was wrong and is taken back */
 };
 
-/* An ACK with snd_una <= @ack <= snd_nxt. @o: NULL if it had no SACK blocks (timestamps are looked at too). @dup: a
- * duplicate by RFC 5681 2. Acknowledged runs leave the queue, snd_una moves, backoff and retries start over, cwnd
- * follows. Run output afterwards.
+/* An ACK with snd_una <= @ack <= snd_nxt. @o: NULL if it had no SACK blocks and no timestamps (those prove a
+ * retransmission unnecessary, RFC 3522). @dup: a duplicate by RFC 5681 2. Acknowledged runs leave the queue, snd_una
+ * moves, backoff and retries start over, cwnd follows. Run output afterwards.
  */
 void tcp_loss_ack(struct zf_ctx *ctx, struct zft *ts, tcpseq_t ack, const struct tcp_opts *o, bool dup,
 		  struct tcp_delivery *d);
@@ -74,8 +74,8 @@ tcp_loss_limited(struct zft *ts, bool by_cwnd)
 	ts->loss.flags = by_cwnd ? rest | LF_LIMITED : rest;
 }
 
-/* After input or output: which of its timers TCP_DUE_RTX is now, and until when. Not while rtx_mode is RTX_PERSIST and
- * nothing is in flight.
+/* After input or output: which of its timers TCP_DUE_RTX is now, and until when; off when nothing is in flight, except
+ * that a persist timer is left alone then.
  */
 void tcp_loss_arm(struct zf_ctx *ctx, struct zft *ts);
 

@@ -31,27 +31,29 @@ enum tcp_loss_flags {
 	LF_RESCUED = 512,    /* this recovery had its rescue retransmission */
 	LF_ECN_ROUND = 1024, /* ecn_end counts */
 	LF_EIFEL = 2048,     /* first_ts counts, and no ACK for a retransmission came yet */
+	LF_REORDER = 4096,   /* RACK wants to look again at due[TCP_DUE_RTX] */
+	LF_REENTRY = 8192,   /* without SACK: `recover` has to be passed before duplicate ACKs mean a loss again */
 };
 
 struct tcp_loss {
-	/* Written by every ACK. */
+	/* Written by every ACK, read by every round of output. */
 	uint64_t rack_xmit;  /* RFC 8985: when the newest delivered run was sent, */
 	uint64_t rack_rtt;   /* how long it took, */
 	tcpseq_t rack_end;   /* and where it ends */
 	tcpseq_t fack;       /* behind the highest byte delivered */
+	uint64_t rto_base;   /* snd_una moved, or one of the timers fired */
+	uint64_t sent_at;    /* when data left for the first time, the latest */
 	uint16_t flags;      /* enum tcp_loss_flags */
 	uint8_t phase;       /* enum tcp_loss_phase */
 	uint8_t reo_mult;    /* of min_rtt / 4: how much reordering is waited for */
-
 	/* Sums over the sent part of the queue, in sequence numbers. A run may be lost and retransmitted, SACKed alone. */
 	uint32_t sacked;
 	uint32_t lost;
 	uint32_t retrans;
 	uint16_t n_sacked;   /* runs */
 	uint16_t dupacks;    /* without SACK: segments known to have left the network */
-	uint32_t hint;       /* no run before it waits to be sent again */
+	uint32_t hint;       /* LF_PENDING: no run before this one waits to be sent again */
 
-	uint64_t reo_due;    /* when RACK wants to look again; 0: never */
 	tcpseq_t recover;    /* snd_nxt when recovery began (RFC 6582; RFC 6675's RecoveryPoint) */
 	uint32_t prr_delivered, prr_out, prr_flight; /* RFC 9937: bytes; prr_flight is its RecoverFS */
 	tcpseq_t tlp_end;    /* snd_nxt when the probe was sent */
@@ -59,12 +61,13 @@ struct tcp_loss {
 	tcpseq_t ecn_end;    /* no second reduction for marks before it was reached */
 	/* What proves a recovery wrong: D-SACKs for all that was sent again, or an answer older than that. */
 	tcpseq_t undo_from;  /* snd_una when it began */
-	tcpseq_t undo_end;   /* after it ended: proof that comes behind this is too late */
+	tcpseq_t undo_end;   /* after it ended: proof that comes when this was passed is too late */
 	uint32_t undo_bytes; /* sent again and not reported as a duplicate */
 	uint32_t first_ts;   /* our timestamp of the first retransmission */
 	uint8_t reo_persist; /* recoveries until reo_mult falls back to 1 */
-	uint8_t hole[7];
+	uint8_t hole[3];
 	struct tcp_cc_saved saved;
 };
+ZF_STATIC_ASSERT(sizeof(struct tcp_loss) <= 160, "part of every connection");
 
 #endif
