@@ -220,7 +220,7 @@ check_seq(struct ps *s, struct ps_conn *c, const uint8_t *p, uint32_t hlen, uint
 		return "TCP: beyond the peer's window";
 	if (data == 1 && after(seq, c->peer_edge))
 		return "TCP: a window probe beyond the first byte";
-	if (c->us_fin != 0 && (after(end, c->us_fin) || (fin && end != c->us_fin)))
+	if (c->us_fin != 0 && ((data > 0 && after(end, c->us_fin)) || (fin && end != c->us_fin)))
 		return "TCP: data behind the FIN, or another FIN";
 	if (fin)
 		c->us_fin = end;

@@ -66,7 +66,7 @@ ts_option(struct tcp_line *t, char **w)
 		return false;
 	}
 	if (strcmp(w[4], "*") == 0) {
-		b = t->c != NULL ? t->c->us_tsval : 0;
+		b = t->c == NULL ? 0 : t->in ? t->c->us_tsval : t->c->peer_ts_max;
 		memset(t->mask + t->olen + 6, t->in ? 0xff : 0, 4);
 	} else if (!ps_num(w[4], &b)) {
 		return false;
