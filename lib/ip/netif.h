@@ -12,7 +12,9 @@
 
 #include <pthread.h>
 
+#include "base/lock.h"
 #include "base/rng.h"
+#include "base/siphash.h"
 #include "ip/igmp.h"
 #include "ip/neigh.h"
 #include "ip/parse.h"
@@ -21,7 +23,6 @@
 #define NETIF_PMTUS      64
 #define NETIF_PMTU_MIN   552 /* a router that claims less is not believed (RFC 1191 allows 68) */
 #define NETIF_PMTU_LIFE_S 600
-#define NETIF_BIND_HASH  1024u
 #define NETIF_NO_NEIGH   (-1)
 
 /* Ephemeral ports (RFC 6056): random within the upper half of the port space. */
@@ -44,16 +45,29 @@ struct netif_addr {
 	uint64_t owners; /* stacks that were configured with it */
 };
 
+/* One place in the register of bindings. How the words are divided is netif_bind.c's affair: they are compared and hashed
+ * as they are.
+ */
 struct netif_bind {
-	struct netif_bind *next;
-	be32_t lip, rip;
-	be16_t lport, rport;
-	uint8_t proto; /* NETIF_TX_ONLY may be or-ed in */
-	bool many;     /* multicast, broadcast: no conflict */
-	uint8_t slot;
+	uint64_t ips;
+	uint64_t rest; /* 0: free */
 };
 /* A port reserved by a zocket that never receives. */
 #define NETIF_TX_ONLY 0x80u
+
+struct netif_binds {
+	struct lock lock; /* of its own: a table that grows holds up nobody's ARP; n->lock may be taken inside */
+	uint32_t n;       /* places in use */
+	uint32_t limit;   /* of n, beyond which the table grows */
+	uint32_t mask;    /* places - 1 */
+	struct netif_bind *tab; /* NULL before the first binding */
+	uint32_t n_half;  /* bindings that fix only one of remote address and port */
+	uint32_t draws_left;
+	uint64_t draws;  /* random bits for ephemeral ports, as many as draws_left says */
+	uint64_t n_draws;
+	uint64_t secret[2];
+	struct siphash_key port_key;
+};
 
 struct netif_pmtu {
 	be32_t dst;
@@ -79,7 +93,7 @@ struct netif {
 	struct rng rng;
 	uint64_t pmtu_due;
 	struct netif_pmtu pmtus[NETIF_PMTUS];
-	struct netif_bind *binds[NETIF_BIND_HASH];
+	struct netif_binds binds;
 	/* Told the complete list of multicast MACs whenever it changes. */
 	void (*mc_changed)(void *arg, const uint8_t (*macs)[6], uint32_t n);
 	void *mc_arg;
@@ -135,11 +149,21 @@ void netif_neigh_drop(struct netif *n, int neigh, uint64_t now);
 /* A router says that @dst takes at most @mtu. True if that changed something. */
 bool netif_pmtu_lower(struct netif *n, be32_t dst, uint16_t mtu, uint64_t now);
 
-/* Register a binding; *@lport 0 picks an ephemeral one. 0, -EADDRINUSE, -ENOMEM. */
+/* Register a binding; *@lport 0 picks an ephemeral port. 0, -EADDRINUSE, -ENOMEM (*@lport untouched). Only @many may fix
+ * one of remote address and port and leave the other open (0).
+ *
+ * What conflicts (unless both are of @many): bindings that are equal in all that they fix. Any remote (0.0.0.0:0) and one
+ * remote may therefore share a port: frames of that one are the pair's.
+ * Ephemeral ports are random (RFC 6056). UDP: one that nobody has bound on @lip in any way. TCP: one that no binding to
+ * any remote has and no connection to the same remote, so that each remote has all of the range.
+ */
 int netif_bind(struct netif *n, unsigned slot, uint8_t proto, be32_t lip, be16_t *lport, be32_t rip,
 	       be16_t rport, bool many);
+/* Exactly one binding of this stack with exactly these addresses; no-op if there is none. */
 void netif_unbind(struct netif *n, unsigned slot, uint8_t proto, be32_t lip, be16_t lport, be32_t rip,
 		  be16_t rport);
+/* Have room for @more bindings (of UDP: half as many), so that they allocate nothing. 0 or -ENOMEM. */
+int netif_bind_reserve(struct netif *n, uint32_t more);
 /* Stacks that want a packet with these addresses: the pair's owner, else the wildcard's; all of @many. */
 uint64_t netif_bind_owners(struct netif *n, uint8_t proto, be32_t lip, be16_t lport, be32_t rip,
 			   be16_t rport, bool many);
@@ -160,7 +184,7 @@ enum igmp_result netif_igmp_input(struct netif *n, const struct seg *s, const vo
 
 /* Between netif.c and netif_bind.c. Under the lock: */
 void netif_gen_bump(struct netif *n);
-/* and these take it. */
+/* and without it: */
 void netif_unbind_slot(struct netif *n, unsigned slot);
 void netif_bind_fini(struct netif *n);
 
