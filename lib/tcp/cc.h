@@ -75,8 +75,8 @@ void tcp_cc_on_recovered(struct tcp_cc *cc, const struct tcp_cc_env *e);
  */
 void tcp_cc_on_rto(struct tcp_cc *cc, const struct tcp_cc_env *e, uint32_t flight, bool first);
 
-/* Before sending with nothing in flight: @idle cycles after the last send, @iw bytes of restart window. cwnd falls to it
- * if that is more than @rto ago (RFC 5681 4.1); ssthresh keeps three quarters of what cwnd was (RFC 7661 4.4).
+/* Before sending with nothing in flight: @idle cycles after the last send, @iw bytes of restart window. cwnd falls
+ * to it if that is more than @rto ago (RFC 5681 4.1); ssthresh keeps three quarters of what cwnd was (RFC 7661 4.4).
  */
 void tcp_cc_on_idle(struct tcp_cc *cc, const struct tcp_cc_env *e, uint32_t iw, uint64_t idle, uint64_t rto);
 

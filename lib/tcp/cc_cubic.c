@@ -44,8 +44,10 @@ to_ticks(uint64_t cycles, uint64_t hz)
 static uint64_t
 curve(const struct tcp_cc *cc, uint32_t mss, uint32_t t)
 {
-	uint64_t d = ZF_MIN(t > cc->k ? t - cc->k : cc->k - t, TICKS_MAX);
-	/* In ticks, d^3 is 2^30 times too large. Half of that goes before the factor so as not to overflow. */
+	uint64_t d = t > cc->k ? t - cc->k : cc->k - t;
+	/* In ticks, d^3 is 2^30 times too large. Half of that goes before the factor, and nothing overflows: after K, d
+	 * is TICKS_MAX at most; before it, d^3 * mss is what K came from, 2^62.
+	 */
 	uint64_t delta = ((d * d * d >> 16) * (4ull * mss) / 10) >> 14;
 
 	if (t > cc->k)
@@ -80,7 +82,7 @@ count_time(struct tcp_cc *cc, const struct tcp_cc_env *e)
 {
 	uint64_t most = e->srtt > 0 && e->srtt < e->hz ? 2 * e->srtt : 2 * e->hz;
 
-	if (cc->last != 0 && e->now > cc->last)
+	if (cc->last != 0)
 		cc->elapsed += ZF_MIN(e->now - cc->last, most);
 	cc->last = ZF_MAX(e->now, 1u);
 }
@@ -102,8 +104,8 @@ aim(struct tcp_cc *cc, const struct tcp_cc_env *e)
 		cc->per_mss = (uint32_t)ZF_MAX(per, 1u);
 }
 
-/* The window that Reno would have (4.3). It decreases to 0.7, not 0.5, so it grows by 3 * (1 - 0.7) / (1 + 0.7) = 9/17 of
- * a segment per window only, until it is where it fell from.
+/* The window that Reno would have (4.3). It decreases to 0.7, not 0.5, so it grows by 3 * (1 - 0.7) / (1 + 0.7) = 9/17
+ * of a segment per window only, until it is where it fell from.
  */
 static void
 follow_reno(struct tcp_cc *cc, const struct tcp_cc_env *e, uint32_t acked)
@@ -135,8 +137,8 @@ avoid(struct tcp_cc *cc, const struct tcp_cc_env *e, uint32_t acked)
 	}
 }
 
-/* 4.6, 4.7: one that did not get back to its plateau makes room for newcomers by lowering it (fast convergence). After a
- * timeout there is none (4.8).
+/* 4.6, 4.7: one that did not get back to its plateau makes room for newcomers by lowering it (fast convergence). After
+ * a timeout there is none (4.8).
  */
 static void
 reduce(struct tcp_cc *cc, bool timeout)

@@ -37,7 +37,6 @@ tcp_rtt_sample(struct tcp_rtt *r, uint64_t rtt, const struct tcp_rtt_limits *lim
 
 		r->rttvar = r->rttvar - r->rttvar / 4 + off / 4;
 		r->srtt = r->srtt - r->srtt / 8 + rtt / 8;
-		r->srtt = ZF_MAX(r->srtt, 1u);
 		r->min_rtt = ZF_MIN(r->min_rtt, rtt);
 	}
 	r->rto = rto_bound(r->srtt + ZF_MAX(lim->granularity, 4 * r->rttvar), lim);
