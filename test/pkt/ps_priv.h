@@ -82,7 +82,7 @@ struct ps_zocket {
 	struct zft_handle *handle;
 	uint16_t us, peer;    /* ports */
 	uint32_t sent, rcvd;  /* offsets in the streams */
-	uint32_t reads;
+	uint32_t reads, sends;
 };
 #define PS_LISTENERS 64
 

@@ -264,13 +264,19 @@ ps_tcp_send_args(struct ps *s, struct ps_send_args a, bool single)
 	struct ps_zocket *z = current(s);
 	uint32_t k = a.len / 3, n = a.len / 2;
 	struct iovec iov[5] = {{b, k}, {NULL, 0}, {b + k, n}, {b + k + n, a.len - k - n}, {NULL, 0}};
+	struct iovec whole = {b, a.len};
 	ssize_t rc;
 
 	if (a.len > sizeof(b))
 		ps_fail(s, 0, "ps_tcp_send of %u bytes", a.len);
 	for (uint32_t i = 0; i < a.len; i++)
 		b[i] = ps_pattern(1 + z->sent + i); /* as the peer's lines see it: by sequence number */
-	rc = single ? zft_send_single(z->ts, b, a.len, a.flags) : zft_send(z->ts, iov, 5, a.flags);
+	if (single)
+		rc = zft_send_single(z->ts, b, a.len, a.flags);
+	else if ((z->sends++ & 1) == 0)
+		rc = zft_send(z->ts, &whole, 1, a.flags);
+	else
+		rc = zft_send(z->ts, iov, 5, a.flags);
 	ps_note(s, "zft_send%s(%u bytes, 0x%x) = %zd", single ? "_single" : "", a.len, (unsigned)a.flags, rc);
 	if (rc > (ssize_t)a.len)
 		ps_fail(s, 0, "zft_send took %zd bytes of %u", rc, a.len);

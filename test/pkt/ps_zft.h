@@ -84,7 +84,9 @@ void ps_use(struct ps *s, struct zft *ts);
 struct zft *ps_zft(struct ps *s);
 struct zftl *ps_zftl(struct ps *s);
 
-/* Send @len bytes, the next ones of the stream, by zft_send() in several pieces: what it returned. Flags may follow. */
+/* Send @len bytes, the next ones of the stream, by zft_send(), in turns of one piece and of five: what it
+ * returned. Flags may follow.
+ */
 #define ps_tcp_send(s, ...) ps_tcp_send_args(s, (struct ps_send_args){__VA_ARGS__}, false)
 /* By zft_send_single(). */
 #define ps_tcp_send_single(s, ...) ps_tcp_send_args(s, (struct ps_send_args){__VA_ARGS__}, true)
