@@ -136,7 +136,7 @@ plain_timestamps_are_nothing_else(void)
 {
 	uint8_t row[13];
 	struct tcp_opts o;
-	uint32_t val, ecr;
+	uint32_t val = 0, ecr = 0;
 
 	for (uint32_t i = 0; i < 12; i++) {
 		bool head = i < 4;
