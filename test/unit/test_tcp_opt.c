@@ -109,7 +109,7 @@ what_was_written_is_read(void)
 		uint16_t mss = (uint16_t)(bits >> 8);
 		int wscale = (int)(bits >> 24 & 31) - 8;
 		uint32_t val = (uint32_t)rng_next64(&r), ecr = (uint32_t)rng_next64(&r);
-		uint32_t n = (uint32_t)(bits >> 32) % 4, len, v, c;
+		uint32_t n = (uint32_t)(bits >> 32) % 4, len, v = 0, c = 0;
 		struct tcp_sack_block b[4];
 
 		len = tcp_opts_put_syn(buf, mss, sack_ok, ts, val, ecr, wscale);
