@@ -20,6 +20,7 @@
 struct zf_attr;
 struct netif;
 struct udp_room;
+struct tcp_room;
 struct ip_room;
 
 /* Bits of ctx->events beside those of enum port_event. */
@@ -55,6 +56,7 @@ struct zf_ctx {
 	uint32_t path_gen;     /* the netif's generation that the headers of zockets were checked against */
 	uint32_t owed;         /* work that the end of this poll or the next one must do; enum ctx_owed */
 	uint32_t visible;      /* something an application can see happened in this poll */
+	uint32_t unsent;       /* frames or connections wait for the end of this poll */
 	/* What zf_stack_has_pending_work() reads from other threads; see ctx_publish(). */
 	_Atomic uint32_t pub_work;
 	_Atomic uint64_t pub_due;
@@ -68,6 +70,7 @@ struct zf_ctx {
 
 	/* S: slow or constant. */
 	struct udp_room *udp;
+	struct tcp_room *tcp;
 	struct ip_room *ip;
 	uint64_t hz;           /* cycles per second */
 	uint64_t secret[2];    /* of the demux hash */
@@ -100,6 +103,8 @@ enum ctx_owed {
 	CTX_OWED_TX_RETRY = 1u << 0,  /* a send got -EAGAIN: the reactor reports when the port has room again */
 	CTX_OWED_BUF_RETRY = 1u << 1, /* a send found no buffer: likewise */
 	CTX_OWED_BACKLOG = 1u << 2,   /* backlog_n > 0 */
+	CTX_OWED_TCP = 1u << 3,       /* TCP: segments were cut through, their acknowledgements are not handled yet */
+	CTX_OWED_TCP_OUT = 1u << 4,   /* TCP: connections have something to send */
 };
 
 /* Timers of the wheel, by owner. */
@@ -109,7 +114,9 @@ enum timer_kind {
 	TIMER_REASS,   /* reassembly timeouts */
 	TIMER_HELD,    /* frames that wait for a neighbour for too long */
 	TIMER_SERVICE, /* the driver's service() */
-	TIMER_TCP,     /* first of the TCP ones */
+	TIMER_TCP,     /* of a connection */
+	TIMER_TCP_TW,  /* TIME-WAIT entries */
+	TIMER_TCP_SYN, /* SYN cache entries */
 };
 
 uint64_t ctx_tsc(void);

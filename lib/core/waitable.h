@@ -11,6 +11,9 @@ enum waitable_kind {
 	WAITABLE_NONE,
 	WAITABLE_UDP_RX,
 	WAITABLE_UDP_TX,
+	WAITABLE_TCP,
+	WAITABLE_TCP_LISTEN,
+	WAITABLE_STACK,
 };
 
 struct zf_waitable {

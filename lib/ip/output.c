@@ -74,6 +74,7 @@ output_gather(struct zf_ctx *ctx, struct rte_mbuf *m)
 	if (r->n_gather == OUTPUT_GATHER)
 		output_flush(ctx);
 	r->gather[r->n_gather++] = m;
+	ctx->unsent = 1;
 }
 
 void

@@ -136,6 +136,29 @@ parse_reassembled_udp(const struct hdr_udp *udp, uint32_t l4_len, uint64_t l4_su
 	return PARSE_UDP;
 }
 
+static int
+parse_tcp(const uint8_t *frame, uint32_t l4_len, uint32_t csum, const struct parse_env *env, struct seg *s)
+{
+	const struct hdr_tcp *tcp = (const struct hdr_tcp *)(frame + s->l4_off);
+	uint32_t hdr_len;
+
+	if (l4_len < sizeof(*tcp))
+		return PARSE_DROPPED(CNT_RX_DROP_TCP_BAD);
+	hdr_len = tcp_hdr_len(tcp);
+	if (hdr_len < sizeof(*tcp) || hdr_len > l4_len)
+		return PARSE_DROPPED(CNT_RX_DROP_TCP_BAD);
+	s->sport = tcp->src;
+	s->dport = tcp->dst;
+	s->pay_off = (uint16_t)(s->l4_off + hdr_len);
+	s->pay_len = (uint16_t)(l4_len - hdr_len);
+	if (env->trust_csum || (csum & CSUM_L4_GOOD))
+		return PARSE_TCP;
+	if (csum_fold(csum_pseudo(s->src, s->dst, IP_PROTO_TCP, (uint16_t)l4_len) + csum_partial(tcp, l4_len, 0)) !=
+	    0xffff)
+		return PARSE_DROPPED(CNT_RX_DROP_TCP_CSUM);
+	return PARSE_TCP;
+}
+
 /* The payload behind the IP header is complete and @l4_len bytes long. */
 static int
 parse_l4(const uint8_t *frame, uint32_t l4_len, uint32_t csum, const struct parse_env *env,
@@ -147,7 +170,7 @@ parse_l4(const uint8_t *frame, uint32_t l4_len, uint32_t csum, const struct pars
 	case IP_PROTO_UDP:
 		return parse_udp(frame, l4_len, csum, env, s);
 	case IP_PROTO_TCP:
-		return PARSE_TCP;
+		return parse_tcp(frame, l4_len, csum, env, s);
 	case IP_PROTO_ICMP:
 		if (l4_len < sizeof(struct hdr_icmp))
 			return PARSE_DROPPED(CNT_RX_DROP_ICMP_BAD);
@@ -263,7 +286,11 @@ int
 parse_frame(const uint8_t *frame, uint32_t len, uint32_t csum, const struct parse_env *env,
 	    struct seg *s)
 {
-	if (parse_fast_udp(frame, len, (csum & (CSUM_IP_GOOD | CSUM_L4_GOOD)) == (CSUM_IP_GOOD | CSUM_L4_GOOD), env, s))
+	uint32_t good = CSUM_IP_GOOD | CSUM_L4_GOOD;
+	uint32_t total = parse_fast_ip(frame, len, (csum & good) == good, env);
+
+	if (total != 0 && ((const struct hdr_ip4 *)(frame + sizeof(struct hdr_eth)))->proto == IP_PROTO_UDP &&
+	    parse_fast_udp(frame, total, s))
 		return PARSE_UDP;
 	return parse_slow(frame, len, csum, env, s);
 }

@@ -118,45 +118,53 @@ parse_load64(const uint8_t *p)
 #error "mac_key and the fast type are written for little-endian machines"
 #endif
 
-/* The frequent frame, a subset of what parse_slow() accepts as PARSE_UDP. Inline, so that the reactor keeps what it
- * finds in registers: as a function it cost 60 instructions more for each datagram.
+/* The frequent frame: untagged IPv4 without options, whole, from one host to our one address, checksums good. A subset
+ * of what parse_slow() accepts. Returns the length of the IP packet, which lies within the frame; 0: anything else.
+ * Inline, so that the reactor keeps what it finds in registers: as a function it cost 60 instructions more a datagram.
  */
-static ZF_ALWAYS_INLINE bool
-parse_fast_udp(const uint8_t *frame, uint32_t len, bool csums_good, const struct parse_env *env,
-	       struct seg *s)
+static ZF_ALWAYS_INLINE uint32_t
+parse_fast_ip(const uint8_t *frame, uint32_t len, bool csums_good, const struct parse_env *env)
 {
 	const struct hdr_ip4 *ip = (const struct hdr_ip4 *)(frame + sizeof(struct hdr_eth));
-	const struct hdr_udp *udp = (const struct hdr_udp *)(ip + 1);
-	uint32_t type, total, ulen, src;
+	uint32_t type, total, src;
 
-	if (zf_unlikely(len < sizeof(struct hdr_eth) + sizeof(*ip) + sizeof(*udp)))
-		return false;
+	/* UDP's header is the shorter one. */
+	if (zf_unlikely(len < sizeof(struct hdr_eth) + sizeof(*ip) + sizeof(struct hdr_udp)))
+		return 0;
 	memcpy(&type, frame + 12, sizeof(type));
 	total = be16_host(ip->total_len);
-	ulen = be16_host(udp->len);
 	src = be32_host(ip->src);
 	if (zf_unlikely(parse_load64(frame) << 16 != env->mac_key))    /* to our MAC, so unicast */
-		return false;
+		return 0;
 	if (zf_unlikely(parse_load64(frame + 6) << 16 == env->mac_key)) /* not our own frame */
-		return false;
+		return 0;
 	if (zf_unlikely((type & PARSE_FAST_TYPE_MASK) != PARSE_FAST_TYPE)) /* untagged IPv4 without options */
-		return false;
+		return 0;
 	if (zf_unlikely((ip->frag.raw & BE16_C(IP4_FLAG_MF | IP4_OFF_MASK).raw) != 0)) /* whole */
-		return false;
-	if (zf_unlikely(ip->proto != IP_PROTO_UDP))
-		return false;
+		return 0;
 	/* To our one address; with several the slow way compares them all. fast_ip is 0 then, which is nobody's. */
 	if (zf_unlikely(!be32_eq(ip->dst, env->fast_ip)))
-		return false;
+		return 0;
 	/* From 1.0.0.0 to 223.255.255.255, but not from 127/8, ourselves or a broadcast address. */
 	if (zf_unlikely(src - 0x01000000u >= 0xdf000000u || src >> 24 == 127 ||
 			be32_eq(ip->src, env->fast_ip) || be32_eq(ip->src, env->bcasts[0])))
-		return false;
+		return 0;
 	if (zf_unlikely(!csums_good))
-		return false;
-	/* Nothing cut off, and the UDP length within the IP packet. */
-	if (zf_unlikely(total > len - sizeof(struct hdr_eth) || ulen < sizeof(*udp) ||
-			ulen + sizeof(*ip) > total))
+		return 0;
+	if (zf_unlikely(total > len - sizeof(struct hdr_eth))) /* nothing cut off */
+		return 0;
+	return total;
+}
+
+/* A datagram in what parse_fast_ip() found to be @total bytes long, into @s. */
+static ZF_ALWAYS_INLINE bool
+parse_fast_udp(const uint8_t *frame, uint32_t total, struct seg *s)
+{
+	const struct hdr_ip4 *ip = (const struct hdr_ip4 *)(frame + sizeof(struct hdr_eth));
+	const struct hdr_udp *udp = (const struct hdr_udp *)(ip + 1);
+	uint32_t ulen = be16_host(udp->len);
+
+	if (zf_unlikely(ulen < sizeof(*udp) || ulen + sizeof(*ip) > total)) /* within the IP packet */
 		return false;
 	s->src = ip->src;
 	s->dst = ip->dst;

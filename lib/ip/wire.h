@@ -117,6 +117,7 @@ ZF_STATIC_ASSERT(sizeof(struct hdr_ip4) == 20, "wire format");
 #define IP4_OPT_LSRR   131
 #define IP4_OPT_SSRR   137
 #define IP4_ECN_MASK   0x03
+#define IP4_ECN_ECT0   0x02
 #define IP4_ECN_CE     0x03
 #define IP_PROTO_ICMP  1
 #define IP_PROTO_IGMP  2

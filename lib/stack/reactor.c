@@ -4,7 +4,7 @@
  *
  *   zf_reactor_perform   look at the port, up to reactor_spin_count times
  *     input_burst        parse each frame and hand it to whom it is for; upcalls are return values
- *     slow_work          timers that are due, events from other threads, changed addresses, sends to retry
+ *     slow_work          owed TCP work, timers that are due, events from other threads, changed addresses, sends to retry
  *     output_flush       what the stack itself owes (ARP, ICMP, IGMP) leaves in one burst
  *
  * Input computes, output sends; only this file knows them all.
@@ -12,6 +12,7 @@
 #include "ip/frag.h"
 #include "ip/icmp.h"
 #include "stack/stack.h"
+#include "tcp/fast.h"
 #include "udp/udp_fast.h"
 
 /* Checksum verdict of the port, from mbuf flags to the parser's. */
@@ -77,6 +78,8 @@ input_icmp(struct zf_ctx *ctx, struct rte_mbuf *m, const struct seg *s)
 	}
 	if (q.proto == IP_PROTO_UDP)
 		found = udp_icmp_error(ctx, q.src, q.sport, q.dst, q.dport, q.type, q.code);
+	else if (q.proto == IP_PROTO_TCP)
+		found = tcp_icmp_error(ctx, &q);
 	/* Only who we really talk to may lower a path MTU (RFC 5927). */
 	if (found && q.mtu != 0 && netif_pmtu_lower(ctx->netif, q.dst, q.mtu, ctx->now)) {
 		ctx_count(ctx, CNT_PMTU_LOWERED);
@@ -113,7 +116,8 @@ input_whole(struct zf_ctx *ctx, struct rte_mbuf *m, struct seg *s, const struct 
 		return;
 	}
 	if (s->proto != IP_PROTO_UDP) {
-		ctx_count(ctx, s->proto == IP_PROTO_TCP ? CNT_RX_DROP_TCP : CNT_RX_DROP_IP_PROTO);
+		/* TCP in fragments is not put together: no sane peer sends it, since segments fit the path. */
+		ctx_count(ctx, s->proto == IP_PROTO_TCP ? CNT_RX_DROP_TCP_BAD : CNT_RX_DROP_IP_PROTO);
 		pkt_put(ctx->pool, m);
 		return;
 	}
@@ -160,8 +164,8 @@ input_other(struct zf_ctx *ctx, struct rte_mbuf *m, int kind, struct seg *s)
 		ctx_count(ctx, CNT_RX_DROP_IP_PROTO);
 		break;
 	case PARSE_TCP:
-		ctx_count(ctx, CNT_RX_DROP_TCP);
-		break;
+		tcp_input(ctx, m, s);
+		return;
 	default:
 		ctx_count(ctx, PARSE_COUNTER(kind));
 		break;
@@ -220,27 +224,61 @@ input_general(struct zf_ctx *ctx, struct rte_mbuf *m)
 		input_other(ctx, m, kind, &s);
 }
 
-/* The frequent frame: a plain datagram for a zocket of ours. @s never leaves this function, so it stays in registers;
- * whatever is not frequent is parsed once more.
- */
-static ZF_ALWAYS_INLINE void
-input_frame(struct zf_ctx *ctx, struct rte_mbuf *m)
+static ZF_ALWAYS_INLINE bool
+input_udp_fast(struct zf_ctx *ctx, struct rte_mbuf *m, const uint8_t *frame, uint32_t total)
 {
 	struct udp_room *r = ctx->udp;
 	struct seg s;
 	uint32_t i;
 
+	if (zf_unlikely(!parse_fast_udp(frame, total, &s)))
+		return false;
+	i = udp_find(ctx, r, &s);
+	if (zf_unlikely(i == UDP_NONE))
+		return false;
+	udp_note(m, &s);
+	udp_deliver(ctx, &r->zfurs[r->binds[i].zfur], m);
+	return true;
+}
+
+static ZF_ALWAYS_INLINE bool
+input_tcp_fast(struct zf_ctx *ctx, struct rte_mbuf *m, const uint8_t *frame, uint32_t total)
+{
+	const struct hdr_ip4 *ip = (const struct hdr_ip4 *)(frame + sizeof(struct hdr_eth));
+	const struct hdr_tcp *tcp = (const struct hdr_tcp *)(ip + 1);
+	struct tcp_key k;
+
+	if (zf_unlikely(total < sizeof(*ip) + sizeof(*tcp)))
+		return false;
+	k = (struct tcp_key){.lip = ip->dst, .rip = ip->src, .lport = tcp->dst, .rport = tcp->src};
+	return tcp_cut_through(ctx, m, &k, sizeof(struct hdr_eth) + sizeof(*ip), total - (uint32_t)sizeof(*ip));
+}
+
+/* The frequent frames: a plain datagram for a zocket of ours, the next bytes of a connection. What is known of them
+ * never leaves this function, so it stays in registers; whatever is not frequent is parsed once more.
+ */
+static ZF_ALWAYS_INLINE void
+input_frame(struct zf_ctx *ctx, struct rte_mbuf *m)
+{
+	const uint8_t *frame = rte_pktmbuf_mtod(m, const uint8_t *);
+	uint32_t total;
+	uint8_t proto;
+
 	pool_unpoison(m);
-	if (zf_likely(m->nb_segs == 1 &&
-		      parse_fast_udp(rte_pktmbuf_mtod(m, const uint8_t *), m->data_len,
-				     csums_are_good(m->ol_flags), &ctx->ip->env, &s))) {
-		i = udp_find(ctx, r, &s);
-		if (zf_likely(i != UDP_NONE)) {
-			udp_note(m, &s);
-			udp_deliver(ctx, &r->zfurs[r->binds[i].zfur], m);
+	if (zf_unlikely(m->nb_segs != 1))
+		goto general;
+	total = parse_fast_ip(frame, m->data_len, csums_are_good(m->ol_flags), &ctx->ip->env);
+	if (zf_unlikely(total == 0))
+		goto general;
+	proto = ((const struct hdr_ip4 *)(frame + sizeof(struct hdr_eth)))->proto;
+	if (proto == IP_PROTO_UDP) {
+		if (zf_likely(input_udp_fast(ctx, m, frame, total)))
 			return;
-		}
+	} else if (proto == IP_PROTO_TCP) {
+		if (zf_likely(input_tcp_fast(ctx, m, frame, total)))
+			return;
 	}
+general:
 	input_general(ctx, m);
 }
 
@@ -268,6 +306,11 @@ run_timers(struct zf_ctx *ctx)
 		case TIMER_SERVICE:
 			port_service(st->port);
 			break;
+		case TIMER_TCP:
+		case TIMER_TCP_TW:
+		case TIMER_TCP_SYN:
+			tcp_timer(ctx, t);
+			break;
 		default:
 			(void)zf_bug(t->kind != TIMER_NONE);
 			break;
@@ -285,7 +328,8 @@ run_owed(struct zf_ctx *ctx)
 		ctx->owed &= ~(uint32_t)CTX_OWED_TX_RETRY;
 		ctx->visible = 1;
 	}
-	if ((ctx->owed & CTX_OWED_BUF_RETRY) && pool_free_count(ctx->pool) > 0) {
+	if ((ctx->owed & CTX_OWED_BUF_RETRY) && pool_free_count(ctx->pool) > 0 &&
+	    ctx->tcp->tx_held < ctx->tcp->tx_held_max) {
 		ctx->owed &= ~(uint32_t)CTX_OWED_BUF_RETRY;
 		ctx->visible = 1;
 	}
@@ -309,6 +353,10 @@ slow_work(struct zf_ctx *ctx, bool drained)
 		run_timers(ctx);
 	if (netif_gen(ctx->netif) != ctx->ip->env_gen)
 		ip_room_refresh(ctx);
+	if (ctx->owed & CTX_OWED_TCP)
+		tcp_run_owed(ctx);
+	if (ctx->owed & CTX_OWED_TCP_OUT)
+		ctx->unsent = 1;
 	if (ctx->owed != 0)
 		run_owed(ctx);
 }
@@ -322,6 +370,15 @@ jump_clock(struct zf_ctx *ctx)
 	next = ZF_MIN(next, ctx->wait_until);
 	if (next > *ctx->vclock)
 		*stack_of(ctx)->port->port->info.vclock = next;
+}
+
+/* The end of a poll that left something to send. */
+static ZF_NOINLINE void
+send_unsent(struct zf_ctx *ctx)
+{
+	ctx->unsent = 0;
+	tcp_run_pending(ctx);
+	output_flush(ctx);
 }
 
 static ZF_ALWAYS_INLINE int
@@ -360,8 +417,8 @@ perform(struct zf_ctx *ctx, uint32_t spin)
 		if (ctx->visible != 0 || spin == 0)
 			break;
 	}
-	if (zf_unlikely(ctx->ip->n_gather > 0))
-		output_flush(ctx);
+	if (zf_unlikely(ctx->unsent != 0))
+		send_unsent(ctx);
 	ctx_publish(ctx);
 	ctx_leave(ctx);
 	return (int)ctx->visible;

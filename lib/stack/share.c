@@ -202,13 +202,13 @@ wanted_by(const struct share *sh, const uint8_t *frame, uint32_t len, uint64_t s
 	env.trust_csum = true; /* each owner verifies for itself */
 	kind = parse_frame(frame, len, CSUM_IP_GOOD | CSUM_L4_GOOD, &env, &s);
 	switch (kind) {
+	case PARSE_TCP: /* a connection's own stack, else the listener's; passive ones are in the listener's */
 	case PARSE_UDP:
 		who = members_of_slots(sh, net,
 				       netif_bind_owners(net, s.proto, s.dst, s.dport, s.src, s.sport,
 							 s.cast != CAST_UNICAST));
 		/* Nobody's: the owner of the address answers. */
 		return who != 0 ? who : pick(owners(sh, net, &s, on), self);
-	case PARSE_TCP: /* its ports are not looked at yet: issue 3 */
 	case PARSE_NO_PROTO:
 		return pick(owners(sh, net, &s, on), self);
 	case PARSE_FRAG:

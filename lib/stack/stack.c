@@ -42,6 +42,7 @@ lay_out(struct arena *a, const struct zf_attr *attr, uint32_t n_bufs)
 	struct ip_room *ip = ip_room_take(a, n_bufs);
 	struct udp_room *udp = udp_room_take(a, (uint32_t)attr->max_udp_rx_endpoints,
 					     (uint32_t)attr->max_udp_tx_endpoints);
+	struct tcp_room *tcp = tcp_room_take(a, attr, n_bufs);
 
 	if (st == NULL)
 		return NULL;
@@ -54,6 +55,7 @@ lay_out(struct arena *a, const struct zf_attr *attr, uint32_t n_bufs)
 		snprintf(head->interface, sizeof(head->interface), "%s", attr->interface);
 	st->ctx.ip = ip;
 	st->ctx.udp = udp;
+	st->ctx.tcp = tcp;
 	return st;
 }
 
@@ -167,6 +169,7 @@ init_ctx(struct zf_stack *st, const struct zf_attr *attr)
 	ctx->poll = stack_poll;
 	ctx->take_events = take_events;
 	ctx->service_timer.kind = TIMER_SERVICE;
+	st->w.kind = WAITABLE_STACK;
 	rng_seed_random(&ctx->rng);
 	ctx->secret[0] = rng_next64(&ctx->rng);
 	ctx->secret[1] = rng_next64(&ctx->rng);
@@ -190,6 +193,7 @@ start(struct zf_stack *st, const struct zf_attr *attr, uint32_t n_bufs)
 	ctx->udp->queue_limit = ctx->rx_hold_max;
 	ctx->udp->can_rx = attr->rx_ring_max > 0;
 	ctx->udp->can_tx = attr->tx_ring_max > 0;
+	tcp_room_init(ctx, n_bufs);
 	ctx_enter(ctx);
 	port_service(st->port);
 	output_netif_run(ctx);
@@ -285,6 +289,7 @@ zf_stack_free(struct zf_stack *stack)
 		ctx->take_events(ctx);
 	ctx_leave(ctx);
 	udp_room_fini(ctx);
+	tcp_room_fini(ctx);
 	ctx_enter(ctx);
 	output_flush(ctx);
 	ip_room_fini(ctx);
@@ -292,6 +297,29 @@ zf_stack_free(struct zf_stack *stack)
 	port_leave(stack->port);
 	release(stack);
 	return 0;
+}
+
+ZF_EXPORT int
+zf_stack_is_quiescent(struct zf_stack *stack)
+{
+	struct zf_ctx *ctx = &stack->ctx;
+
+	/* What cut-through put off is done first; a poll would do the same. */
+	if (ctx->owed & CTX_OWED_TCP) {
+		ctx_enter(ctx);
+		ctx->now = ctx_read_clock(ctx);
+		tcp_run_owed(ctx);
+		tcp_run_pending(ctx);
+		ctx_publish(ctx);
+		ctx_leave(ctx);
+	}
+	return ctx->backlog_n == 0 && ctx->ip->n_gather == 0 && tcp_is_quiescent(ctx);
+}
+
+ZF_EXPORT struct zf_waitable *
+zf_stack_to_waitable(struct zf_stack *stack)
+{
+	return &stack->w;
 }
 
 #if defined(ZF_TEST) && ZF_TEST

@@ -9,6 +9,7 @@
 #include "core/ctx.h"
 #include "ip/output.h"
 #include "stack/port.h"
+#include "tcp/tcp.h"
 #include "udp/udp.h"
 
 #define STACK_BURST 32
@@ -25,6 +26,7 @@ struct zf_stack {
 	uint64_t counters[CNT__N];
 	struct arena arena;
 	struct port_member *port;
+	struct zf_waitable w; /* quiescence */
 	struct zf_attr *attr; /* a copy */
 	uint32_t undrained;   /* frames handled since the port was last found empty */
 	uint32_t eager;       /* polls since the clock was last read */

@@ -203,15 +203,14 @@ loss_enter_recovery(struct zf_ctx *ctx, struct zft *ts, const struct loss_ack *w
 	l->flags = (uint16_t)((l->flags & ~(LF_TLP | LF_RESCUED)) | LF_REENTRY | LF_TROUBLE);
 	l->prr_delivered = 0;
 	l->prr_out = 0;
-	/* What was SACKed before will not be delivered in this recovery, what this ACK reports counts. */
-	l->prr_flight = seq_sub(ts->snd_nxt, ts->snd_una) - l->sacked;
-	if (w != NULL)
-		l->prr_flight += w->d->sacked + w->d->acked;
+	/* What is known to have arrived will not be delivered in this recovery, what this ACK reports counts. */
+	l->prr_flight = seq_sub(ts->snd_nxt, ts->snd_una) + (w != NULL ? w->delivered : 0);
+	l->prr_flight -= ZF_MIN(l->prr_flight, l->sacked + (uint32_t)l->dupacks * ts->mss);
 	l->phase = LOSS_RECOVERY;
 }
 
 void
-loss_prr(struct zft *ts, uint32_t delivered, bool safe)
+loss_prr(struct zft *ts, uint32_t delivered, bool advanced, bool more_lost)
 {
 	struct tcp_loss *l = &ts->loss;
 	uint32_t pipe = tcp_loss_pipe(ts), ssthresh = ts->cc.ssthresh;
@@ -224,12 +223,12 @@ loss_prr(struct zft *ts, uint32_t delivered, bool safe)
 		out = (int64_t)(((uint64_t)l->prr_delivered * ssthresh + flight - 1) / flight) - l->prr_out;
 	} else {
 		out = ZF_MAX((int64_t)l->prr_delivered - l->prr_out, (int64_t)delivered);
-		if (safe)
+		if (advanced && !more_lost)
 			out += ts->mss;
 		out = ZF_MIN(out, (int64_t)ssthresh - pipe);
 	}
-	/* The fast retransmission leaves in any case. */
-	if (l->prr_out == 0)
+	/* The fast retransmission leaves in any case; without SACK also that for a partial ACK (RFC 6582 3.2). */
+	if (l->prr_out == 0 || (!(ts->flags & TF_SACK) && advanced))
 		out = ZF_MAX(out, (int64_t)ts->mss);
 	ts->cc.cwnd = (uint32_t)ZF_MIN(ZF_MAX(pipe + ZF_MAX(out, 0), 1), (int64_t)TCP_CWND_MAX);
 }
@@ -280,7 +279,7 @@ adjust_cwnd(struct loss_ack *w)
 	}
 	if (l->phase == LOSS_RECOVERY) {
 		if (w->delivered != 0 || w->new_lost != 0)
-			loss_prr(ts, w->delivered, w->d->acked != 0 && w->new_lost == 0);
+			loss_prr(ts, w->delivered, w->d->acked != 0, w->new_lost != 0);
 	} else if (w->d->acked != 0 && !w->d->recovered) {
 		tcp_cc_on_ack(&ts->cc, &e, w->d->acked, (l->flags & LF_LIMITED) != 0);
 	}

@@ -51,8 +51,8 @@ uint64_t loss_reo_wnd(const struct zft *ts);
 
 /* loss.c: fast recovery begins. @w: NULL if a timer found the loss. */
 void loss_enter_recovery(struct zf_ctx *ctx, struct zft *ts, const struct loss_ack *w);
-/* RFC 9937: set cwnd after @delivered more bytes arrived. @safe: snd_una moved and nothing more was lost. */
-void loss_prr(struct zft *ts, uint32_t delivered, bool safe);
+/* RFC 9937: set cwnd after @delivered more bytes arrived. @advanced: snd_una moved. */
+void loss_prr(struct zft *ts, uint32_t delivered, bool advanced, bool more_lost);
 
 /* loss_undo.c. cwnd is about to be lowered: keep it. */
 void loss_begin_undo(struct zft *ts);

@@ -45,7 +45,8 @@ tcp_loss_quota(struct zf_ctx *ctx, struct zft *ts)
 	uint32_t pipe = tcp_loss_pipe(ts), cwnd = ts->cc.cwnd;
 	uint32_t quota = cwnd > pipe ? cwnd - pipe : 0;
 
-	if (zf_unlikely(quota < ts->mss && (pipe == 0 || (l->phase == LOSS_RECOVERY && l->prr_out == 0)))) {
+	/* A FIN makes a run longer than the MSS. */
+	if (zf_unlikely(quota <= ts->mss && (pipe == 0 || (l->phase == LOSS_RECOVERY && l->prr_out == 0)))) {
 		uint32_t i = tcp_loss_next(ctx, ts);
 
 		if (i == TCP_NONE)
@@ -204,7 +205,7 @@ reorder_timeout(struct zf_ctx *ctx, struct zft *ts)
 	if (ts->loss.phase < LOSS_RECOVERY)
 		loss_enter_recovery(ctx, ts, NULL);
 	if (ts->loss.phase == LOSS_RECOVERY) {
-		loss_prr(ts, 0, false);
+		loss_prr(ts, 0, false, true);
 		/* There may be no further ACK to ask for it. */
 		ts->cc.cwnd = ZF_MAX(ts->cc.cwnd, tcp_loss_pipe(ts) + ts->mss);
 	}

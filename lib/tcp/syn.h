@@ -23,7 +23,8 @@ struct tcp_syn {
 	uint32_t listener;
 	uint32_t next;        /* in the list of its retry count, or the free list */
 	uint32_t prev;
-	struct eth_addr mac;
+	uint32_t ts_offset;   /* of our timestamps */
+	struct eth_addr mac;  /* where the SYN came from */
 	uint16_t mss;         /* the peer's */
 	int8_t wscale;        /* the peer's, -1: none */
 	uint8_t flags;        /* enum tcp_syn_flags */

@@ -186,15 +186,6 @@ PKT_TEST(ip_protocols_that_we_do_not_speak, "RFC 1122 3.2.2.1, hostile 24")
 	ps_count(s, RX_DROP_IP_PROTO, 3 * ZF_ARRAY_SIZE(protos));
 }
 
-PKT_TEST(ip_tcp_is_not_here_yet, "issue 3 changes this script")
-{
-	struct ps *s = ps_open();
-
-	ps_in(s, "+0 S 0:0(0) win 1000 <mss 1460,sackOK,TS val 1 ecr 0,nop,wscale 7>");
-	ps_in(s, "+0 . 1:1(0) ack 1 win 1000");
-	ps_count(s, RX_DROP_TCP, 2);
-}
-
 PKT_TEST(ip_land, "hostile 30")
 {
 	struct ps *s = ps_open();

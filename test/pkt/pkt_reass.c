@@ -184,7 +184,7 @@ PKT_TEST(frag_without_a_zocket, "RFC 1122 3.2.2")
 	ps_count(s, RX_DROP_IP_PROTO, 2); /* hostile 28: IGMP in fragments */
 	ps_in(s, "+0 frag 0:24 id 10 S 0:100(100) win 1000");
 	ps_in(s, "+0 frag 24:120 id 10 S 0:100(100) win 1000");
-	ps_count(s, RX_DROP_TCP, 1); /* hostile 5 */
+	ps_count(s, RX_DROP_TCP_BAD, 1); /* hostile 5 */
 	ps_ignore(s, 0);
 }
 

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * What an acknowledgement means for its connection: the peer's window, the queue (by loss.c), our FIN; when we
+ * acknowledge in turn; and the work that cut-through puts off.
+ */
+#include <sys/epoll.h>
+
+#include "tcp/conn.h"
+#include "tcp/input.h"
+#include "tcp/loss.h"
+#include "tcp/output.h"
+#include "tcp/timer.h"
+
+void
+tcp_ack_due(struct zf_ctx *ctx, struct zft *ts)
+{
+	const struct tcp_conf *c = &ctx->tcp->conf;
+
+	if (ts->ack_bytes == 0)
+		return;
+	/* RFC 5681 4.2: every second full segment at least, within half a second. */
+	if (!c->delayed_ack || ts->ack_bytes >= 2u * ts->rcv_mss) {
+		ts->flags |= TF_ACK_NOW;
+	} else if (!(ts->flags & TF_ACK_DELAYED)) {
+		ts->flags |= TF_ACK_DELAYED;
+		tcp_timer_set(ctx, ts, TCP_DUE_ACK, ctx->now + c->delack);
+	}
+}
+
+void
+tcp_wake_writer(struct zf_ctx *ctx, struct zft *ts)
+{
+	if (!(ts->flags & TF_WANT_OUT) || seq_sub(ts->snd_end, ts->snd_una) >= TCP_SNDQ_BYTES / 4 * 3 ||
+	    ts->sq_segs >= TCP_SNDQ_SEGS / 4 * 3)
+		return;
+	ts->flags &= ~(uint32_t)TF_WANT_OUT;
+	ts->w.ready |= EPOLLOUT;
+	ctx->visible = 1;
+}
+
+/* RFC 9293 3.10.7.4, fifth step: only news moves the window. */
+static ZF_ALWAYS_INLINE void
+update_window(struct zft *ts, tcpseq_t seq, tcpseq_t ack, uint16_t wnd)
+{
+	if (!seq_lt(ts->snd_wl1, seq) && !(seq_eq(ts->snd_wl1, seq) && seq_leq(ts->snd_wl2, ack)))
+		return;
+	ts->snd_wnd = (uint32_t)wnd << ts->snd_shift;
+	ts->max_snd_wnd = ZF_MAX(ts->max_snd_wnd, ts->snd_wnd);
+	ts->snd_wl1 = seq;
+	ts->snd_wl2 = ack;
+}
+
+/* Any answer keeps a connection that probes a closed window alive (RFC 9293 3.8.6.1). */
+static void
+after_probe(struct zft *ts)
+{
+	if (ts->rtx_mode != RTX_PERSIST)
+		return;
+	ts->retries = 0;
+	if (ts->snd_wnd > 0) {
+		ts->backoff = 0;
+		tcp_timer_off(ts, TCP_DUE_RTX);
+	}
+}
+
+/* Our FIN has arrived. False: the connection is over. */
+static bool
+fin_acked(struct zf_ctx *ctx, struct zft *ts)
+{
+	const struct tcp_conf *c = &ctx->tcp->conf;
+
+	switch (ts->state) {
+	case TCP_FIN_WAIT1:
+		tcp_set_state(ctx, ts, TCP_FIN_WAIT2);
+		if (!(ts->flags & TF_APP) && c->finwait != 0)
+			tcp_timer_set(ctx, ts, TCP_DUE_LONG, ctx->now + c->finwait);
+		return true;
+	case TCP_CLOSING:
+		tcp_time_wait(ctx, ts);
+		return false;
+	case TCP_LAST_ACK:
+		tcp_end(ctx, ts, 0);
+		return false;
+	default:
+		return true;
+	}
+}
+
+bool
+tcp_input_ack(struct zf_ctx *ctx, struct zft *ts, const struct tcp_in *in)
+{
+	uint32_t wnd = (uint32_t)in->wnd << ts->snd_shift;
+	struct tcp_delivery d;
+	bool dup;
+
+	if (seq_lt(in->ack, ts->snd_una))
+		return true; /* an old one: its text is good */
+	/* RFC 5681 2. */
+	dup = seq_eq(in->ack, ts->snd_una) && in_span(in) == 0 && wnd == ts->snd_wnd &&
+	      !seq_eq(ts->snd_una, ts->snd_nxt);
+	update_window(ts, in->seq, in->ack, in->wnd);
+	after_probe(ts);
+	if ((ts->flags & TF_ECN) && (in->flags & TCP_FLAG_CWR)) {
+		ts->flags &= ~(uint32_t)TF_ECE;
+		tcp_fast_recv_update(ctx, ts);
+	}
+	if (dup || !seq_eq(in->ack, ts->snd_una) || (in->o.have & TCP_OPT_SACK)) {
+		tcp_loss_ack(ctx, ts, in->ack, ts->flags & (TF_SACK | TF_TS) ? &in->o : NULL, dup, &d);
+		tcp_loss_check(ctx->tcp, ts);
+		tcp_fast_recv_update(ctx, ts);
+	}
+	if ((ts->flags & TF_ECN) && (in->flags & TCP_FLAG_ECE) && tcp_loss_ecn(ctx, ts))
+		ts->flags |= TF_CWR;
+	tcp_wake_writer(ctx, ts);
+	if ((ts->flags & TF_FIN_QUEUED) && seq_eq(ts->snd_una, ts->snd_end))
+		return fin_acked(ctx, ts);
+	return true;
+}
+
+/* What cut-through put off. */
+static void
+work_off(struct zf_ctx *ctx, struct zft *ts)
+{
+	struct tcp_delivery d;
+
+	ts->last_rcvd = ctx->now;
+	ts->probes = 0;
+	if (ts->flags & TF_TS)
+		ts->ts_recent_at = ctx->now;
+	/* The last of them: nothing it carried was older than what the others did. */
+	ts->snd_wl1 = seq_less(ts->rcv_nxt, 1);
+	if (seq_leq(ts->snd_una, ts->owed_ack)) {
+		ts->snd_wl2 = ts->owed_ack;
+		ts->snd_wnd = (uint32_t)ts->owed_wnd << ts->snd_shift;
+		ts->max_snd_wnd = ZF_MAX(ts->max_snd_wnd, ts->snd_wnd);
+		after_probe(ts);
+		if (!seq_eq(ts->snd_una, ts->owed_ack)) {
+			tcp_loss_ack(ctx, ts, ts->owed_ack, NULL, false, &d);
+			tcp_loss_check(ctx->tcp, ts);
+			tcp_fast_recv_update(ctx, ts);
+		}
+	}
+	if (ts->owed_max > ts->rcv_mss)
+		ts->rcv_mss = ts->owed_max;
+	ts->owed_max = 0;
+	tcp_ack_due(ctx, ts);
+	tcp_wake_writer(ctx, ts);
+}
+
+void
+tcp_flush(struct zf_ctx *ctx, struct zft *ts)
+{
+	if (!(ts->flags & TF_OWED))
+		return;
+	tcp_owed_remove(ctx, ts);
+	work_off(ctx, ts);
+	tcp_pend(ctx, ts);
+}
+
+void
+tcp_run_owed(struct zf_ctx *ctx)
+{
+	struct tcp_room *r = ctx->tcp;
+	uint32_t i = r->owed_head;
+
+	r->owed_head = TCP_NONE;
+	ctx->owed &= ~(uint32_t)CTX_OWED_TCP;
+	while (i != TCP_NONE) {
+		struct zft *ts = &r->zfts[i];
+
+		i = ts->owed_next;
+		ts->flags &= ~(uint32_t)TF_OWED;
+		work_off(ctx, ts);
+		if (!(ts->flags & TF_PENDING))
+			tcp_output(ctx, ts);
+	}
+}

@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: BSD-3-Clause
+ *
+ * The calls that send. The fast send is one predicate, a header patched, the port's doorbell, and only then the books; it
+ * does a subset of what queue and output() do together, which is what everything else takes.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "ip/csum.h"
+#include "tcp/conn.h"
+#include "tcp/frame.h"
+#include "tcp/loss.h"
+#include "tcp/output.h"
+#include "tcp/timer.h"
+
+static ZF_ALWAYS_INLINE bool
+can_send(const struct zft *ts)
+{
+	return (ts->state == TCP_ESTABLISHED || ts->state == TCP_CLOSE_WAIT) && !(ts->flags & TF_FIN_QUEUED);
+}
+
+/* One clause a line:
+ *   not empty, and room for it as one segment: established, nothing unsent before it, no recovery, no FIN, no ACK that
+ *   needs options of its own, both windows open, path resolved (fast_send_bytes is 0 otherwise)
+ *   nothing changed on the path since the header was made, and nothing waits to be sent before us (path_gen)
+ *   nothing happened to the port that must be acted on before it is used
+ *   a record and a buffer for what may have to be sent again
+ */
+static ZF_ALWAYS_INLINE bool
+send_is_fast(const struct zf_ctx *ctx, const struct tcp_room *r, const struct zft *ts, size_t len)
+{
+	return len - 1 < ts->fast_send_bytes && ts->path_gen == ctx->path_gen && !ctx_has_events(ctx) &&
+	       r->n_free_seg > r->max_zft && r->tx_held < r->tx_held_max;
+}
+
+/* The template becomes the header of @len bytes at snd_nxt. */
+static ZF_ALWAYS_INLINE struct hdr_tcp *
+fast_header(struct zf_ctx *ctx, struct zft *ts, uint32_t len)
+{
+	struct hdr_ip4 *ip = (struct hdr_ip4 *)(ts->hdr + ts->l3_off);
+	struct hdr_tcp *tcp = (struct hdr_tcp *)(ip + 1);
+
+	ip->total_len = be16_from((uint16_t)(ts->hdr_len - ts->l3_off + len));
+	if (ts->sum_mode != TCP_SUM_OFFLOAD)
+		ip->csum = csum_finish((uint64_t)ts->ip_sum + ip->total_len.raw);
+	tcp->seq = be32_from(ts->snd_nxt.n);
+	tcp->ack = be32_from(ts->rcv_nxt.n);
+	tcp->flags = TCP_FLAG_ACK | TCP_FLAG_PSH;
+	tcp->wnd = be16_from(tcp_window_field(ctx, ts));
+	if (ts->flags & TF_TS)
+		(void)tcp_opts_put_ts((uint8_t *)(tcp + 1), tcp_ts_now(ctx, ts->ts_offset), ts->ts_recent);
+	return tcp;
+}
+
+/* Frame in @m, which the queue keeps: false if the port is full. */
+static bool
+fast_lend(struct zf_ctx *ctx, struct zft *ts, struct rte_mbuf *m, const void *buf, uint32_t len)
+{
+	struct tcp_txseg g = {.m = m, .off = TCP_PAYLOAD_OFF, .len = (uint16_t)len};
+
+	memcpy((uint8_t *)m->buf_addr + TCP_PAYLOAD_OFF, buf, len);
+	return tcp_frame_now(ctx, ts, ts->hdr, &g);
+}
+
+static ZF_NOINLINE ssize_t send_slow(struct zf_ctx *ctx, struct zft *ts, const struct iovec *iov, int iov_cnt,
+				     int flags);
+
+static ZF_ALWAYS_INLINE ssize_t
+send_fast(struct zf_ctx *ctx, struct zft *ts, const void *buf, uint32_t len)
+{
+	struct tcp_room *r = ctx->tcp;
+	struct rte_mbuf *m = pkt_take(ctx->pool);
+	struct tcp_txseg *g;
+	uint32_t i;
+
+	if (zf_unlikely(m == NULL))
+		goto slow;
+	ZF_ASSERT(tcp_fast_is_right(ctx, ts, len));
+	(void)fast_header(ctx, ts, len);
+	if (zf_likely(ctx->tx_copy != NULL && ts->sum_mode == TCP_SUM_NONE)) {
+		if (zf_unlikely(ctx->tx_copy(ctx->txq, ts->hdr, ts->hdr_len, buf, len) == 0)) {
+			pkt_put(ctx->pool, m);
+			goto slow;
+		}
+		memcpy((uint8_t *)m->buf_addr + TCP_PAYLOAD_OFF, buf, len);
+	} else if (!fast_lend(ctx, ts, m, buf, len)) {
+		pkt_put(ctx->pool, m);
+		goto slow;
+	}
+	/* It is on its way: the books. */
+	ctx->now = ctx_read_clock(ctx);
+	i = sq_take(r);
+	g = sq_seg(r, i);
+	g->m = m;
+	g->sent = ctx->now;
+	g->seq = ts->snd_nxt;
+	g->next = TCP_NONE;
+	g->len = (uint16_t)len;
+	g->off = TCP_PAYLOAD_OFF;
+	g->flags = TXSEG_PSH;
+	g->n_sent = 1;
+	if (ts->sq_tail == TCP_NONE)
+		ts->sq_head = i;
+	else
+		r->segs[ts->sq_tail].next = i;
+	ts->sq_tail = i;
+	r->tx_held++;
+	ts->snd_nxt = ts->snd_end = seq_add(ts->snd_nxt, len);
+	ts->snd_room -= len;
+	ts->fast_send_bytes = ++ts->sq_segs >= TCP_SNDQ_SEGS - 1 ? 0 : ZF_MIN(ts->fast_send_bytes, ts->snd_room);
+	tcp_acked_all(ts);
+	if (ts->rtx_mode == RTX_IDLE || ts->due[TCP_DUE_RTX] == 0)
+		tcp_loss_arm(ctx, ts);
+	ctx_count(ctx, CNT_TX_TCP);
+	ctx_leave(ctx);
+	return len;
+slow:
+	return send_slow(ctx, ts, &(struct iovec){(void *)(uintptr_t)buf, len}, 1, 0);
+}
+
+struct source {
+	const struct iovec *iov;
+	size_t off; /* in *iov */
+};
+
+static void
+copy_from(struct source *s, uint8_t *to, uint32_t len)
+{
+	while (len > 0) {
+		size_t part = ZF_MIN(s->iov->iov_len - s->off, (size_t)len);
+
+		if (part > 0)
+			memcpy(to, (const uint8_t *)s->iov->iov_base + s->off, part);
+		to += part;
+		len -= (uint32_t)part;
+		s->off += part;
+		if (s->off == s->iov->iov_len) {
+			s->iov++;
+			s->off = 0;
+		}
+	}
+}
+
+/* Bytes that still fit the last run, which has not been sent. */
+static uint32_t
+tail_room(const struct tcp_room *r, const struct zft *ts)
+{
+	const struct tcp_txseg *g;
+	uint32_t room;
+
+	if (ts->sq_unsent == TCP_NONE)
+		return 0;
+	g = sq_seg(r, ts->sq_tail);
+	if (g->m == NULL || (g->flags & (TXSEG_SHARED | TXSEG_FIN)) != 0 || g->len >= ts->mss ||
+	    rte_mbuf_refcnt_read(g->m) != 1)
+		return 0;
+	room = (uint32_t)g->m->buf_len - g->off - g->len;
+	return ZF_MIN(room, (uint32_t)ts->mss - g->len);
+}
+
+/* Bytes that one more call may queue: the queue's limits, and the stack's buffers. */
+static uint32_t
+queue_room(const struct zf_ctx *ctx, const struct zft *ts, bool *no_bufs)
+{
+	const struct tcp_room *r = ctx->tcp;
+	uint32_t queued = seq_sub(ts->snd_end, ts->snd_una);
+	uint32_t bytes = queued < TCP_SNDQ_BYTES ? TCP_SNDQ_BYTES - queued : 0;
+	uint32_t segs = ts->sq_segs < TCP_SNDQ_SEGS - 1 ? TCP_SNDQ_SEGS - 1 - ts->sq_segs : 0;
+	uint32_t bufs = r->tx_held < r->tx_held_max ? r->tx_held_max - r->tx_held : 0;
+	uint32_t tail = tail_room(r, ts);
+
+	bufs = ZF_MIN(bufs, r->n_free_seg > r->max_zft ? r->n_free_seg - r->max_zft : 0);
+	bytes = ZF_MIN((uint64_t)bytes, (uint64_t)segs * ts->mss + tail);
+	*no_bufs = (uint64_t)bufs * ts->mss + tail < bytes;
+	return (uint32_t)ZF_MIN((uint64_t)bytes, (uint64_t)bufs * ts->mss + tail);
+}
+
+/* @len bytes of @s behind what is queued. Returns how many were; fewer only if the pool is empty. */
+static uint32_t
+enqueue(struct zf_ctx *ctx, struct zft *ts, struct source *s, uint32_t len)
+{
+	struct tcp_room *r = ctx->tcp;
+	uint32_t left = len, part = ZF_MIN(tail_room(r, ts), len);
+
+	if (part > 0) {
+		struct tcp_txseg *g = sq_seg(r, ts->sq_tail);
+
+		copy_from(s, (uint8_t *)g->m->buf_addr + g->off + g->len, part);
+		g->len = (uint16_t)(g->len + part);
+		left -= part;
+	}
+	for (; left > 0; left -= part) {
+		struct rte_mbuf *m = pkt_take(ctx->pool);
+		uint32_t i;
+
+		if (m == NULL)
+			break;
+		part = ZF_MIN((uint32_t)ts->mss, left);
+		part = ZF_MIN(part, (uint32_t)m->buf_len - TCP_PAYLOAD_OFF);
+		i = sq_take(r);
+		*sq_seg(r, i) = (struct tcp_txseg){.m = m,
+						   .seq = seq_add(ts->snd_end, len - left),
+						   .len = (uint16_t)part,
+						   .off = TCP_PAYLOAD_OFF};
+		r->tx_held++;
+		copy_from(s, (uint8_t *)m->buf_addr + TCP_PAYLOAD_OFF, part);
+		sq_append(r, ts, i);
+	}
+	ts->snd_end = seq_add(ts->snd_end, len - left);
+	return len - left;
+}
+
+static ssize_t
+no_room(struct zf_ctx *ctx, struct zft *ts, bool bufs)
+{
+	if (bufs) {
+		ctx->owed |= CTX_OWED_BUF_RETRY;
+		ctx_count(ctx, CNT_TX_NOBUFS);
+		return -ENOMEM;
+	}
+	ts->flags |= TF_WANT_OUT;
+	ts->w.ready &= ~(uint32_t)EPOLLOUT;
+	ctx_count(ctx, CNT_TX_EAGAIN);
+	return -EAGAIN;
+}
+
+static ssize_t
+send_queued(struct zf_ctx *ctx, struct zft *ts, const struct iovec *iov, size_t len, int flags)
+{
+	struct source s = {iov, 0};
+	uint32_t room, take, done;
+	bool no_bufs;
+
+	tcp_flush(ctx, ts);
+	if (!can_send(ts))
+		return -ENOTCONN;
+	tcp_path_check(ctx, ts);
+	room = queue_room(ctx, ts, &no_bufs);
+	if (len > room && no_bufs)
+		return no_room(ctx, ts, true); /* the guide: all of it, or nothing */
+	if (room == 0)
+		return no_room(ctx, ts, false);
+	take = (uint32_t)ZF_MIN(len, (size_t)room);
+	done = enqueue(ctx, ts, &s, take);
+	if (done == 0)
+		return no_room(ctx, ts, true);
+	if (done < len || (flags & MSG_MORE)) {
+		ts->flags |= TF_MORE;
+	} else {
+		ts->flags &= ~(uint32_t)TF_MORE;
+		sq_seg(ctx->tcp, ts->sq_tail)->flags |= TXSEG_PSH;
+	}
+	if (done < len)
+		ts->flags |= TF_WANT_OUT;
+	tcp_output(ctx, ts);
+	return done;
+}
+
+static ZF_NOINLINE ssize_t
+send_slow(struct zf_ctx *ctx, struct zft *ts, const struct iovec *iov, int iov_cnt, int flags)
+{
+	size_t len = 0;
+	ssize_t rc;
+
+	for (int i = 0; i < iov_cnt; i++)
+		len += iov[i].iov_len;
+	if (iov_cnt <= 0 || (flags & ~MSG_MORE) != 0)
+		rc = -EINVAL;
+	else if (!can_send(ts))
+		rc = -ENOTCONN;
+	else
+		rc = 0;
+	if (rc < 0 || len == 0) {
+		ctx_leave(ctx);
+		return rc;
+	}
+	tcp_enter(ctx);
+	rc = send_queued(ctx, ts, iov, len, flags);
+	tcp_leave(ctx);
+	return rc;
+}
+
+ZF_EXPORT ssize_t
+zft_send_single(struct zft *ts, const void *buf, size_t buflen, int flags)
+{
+	struct zf_ctx *ctx = zft_ctx(ts);
+
+	ctx_enter(ctx);
+	if (zf_likely(flags == 0 && send_is_fast(ctx, ctx->tcp, ts, buflen)))
+		return send_fast(ctx, ts, buf, (uint32_t)buflen);
+	return send_slow(ctx, ts, &(struct iovec){(void *)(uintptr_t)buf, buflen}, 1, flags);
+}
+
+ZF_EXPORT ssize_t
+zft_send(struct zft *ts, const struct iovec *iov, int iov_cnt, int flags)
+{
+	struct zf_ctx *ctx = zft_ctx(ts);
+
+	ctx_enter(ctx);
+	if (zf_likely(iov_cnt == 1 && flags == 0 && send_is_fast(ctx, ctx->tcp, ts, iov->iov_len)))
+		return send_fast(ctx, ts, iov->iov_base, (uint32_t)iov->iov_len);
+	return send_slow(ctx, ts, iov, iov_cnt, flags);
+}
+
+ZF_EXPORT int
+zft_send_space(struct zft *ts, size_t *space)
+{
+	bool no_bufs;
+
+	tcp_flush_call(ts);
+	if (!can_send(ts))
+		return -ENOTCONN;
+	*space = queue_room(zft_ctx(ts), ts, &no_bufs);
+	return 0;
+}
+
+bool
+tcp_queue_fin(struct zf_ctx *ctx, struct zft *ts)
+{
+	struct tcp_room *r = ctx->tcp;
+	uint32_t i;
+
+	if (ts->sq_unsent != TCP_NONE) {
+		sq_seg(r, ts->sq_tail)->flags |= TXSEG_FIN | TXSEG_PSH;
+	} else {
+		i = sq_take(r);
+		if (zf_bug(i == TCP_NONE)) /* as many are kept back as there are zockets */
+			return false;
+		*sq_seg(r, i) = (struct tcp_txseg){.seq = ts->snd_end, .flags = TXSEG_FIN};
+		sq_append(r, ts, i);
+	}
+	ts->snd_end = seq_add(ts->snd_end, 1);
+	ts->flags = (ts->flags | TF_FIN_QUEUED) & ~(uint32_t)TF_MORE;
+	tcp_set_state(ctx, ts, ts->state == TCP_CLOSE_WAIT ? TCP_LAST_ACK : TCP_FIN_WAIT1);
+	return true;
+}
+
+ZF_EXPORT int
+zft_shutdown_tx(struct zft *ts)
+{
+	struct zf_ctx *ctx = zft_ctx(ts);
+	int rc = 0;
+
+	tcp_enter(ctx);
+	tcp_flush(ctx, ts);
+	if (!can_send(ts))
+		rc = -ENOTCONN;
+	else if (!tcp_queue_fin(ctx, ts))
+		rc = -ENOMEM;
+	else
+		tcp_output(ctx, ts);
+	tcp_leave(ctx);
+	return rc;
+}
+
+ZF_EXPORT int
+zft_get_mss(struct zft *ts)
+{
+	return can_send(ts) ? (int)ts->mss : -ENOTCONN;
+}
+
+ZF_EXPORT unsigned
+zft_get_header_size(struct zft *ts)
+{
+	return ts->hdr_len;
+}
