@@ -224,6 +224,9 @@ tcp_loss_timer(struct zf_ctx *ctx, struct zft *ts)
 	case RTX_REORDER:
 		return reorder_timeout(ctx, ts);
 	case RTX_TLP:
+		/* Sends since then have moved it, without the cost of arming it anew. */
+		if (probe_due(ctx, ts, UINT64_MAX) > ctx->now)
+			return LOSS_NOTHING;
 		/* The timeout starts again behind the probe, even if that cannot be sent (7.3). */
 		l->rto_base = ctx->now;
 		l->flags |= LF_TLP_DUE | LF_TROUBLE;

@@ -237,8 +237,6 @@ send_run(struct zf_ctx *ctx, struct zft *ts, uint32_t i, bool again)
 		}
 		return false;
 	}
-	if (again)
-		ctx_count(ctx, CNT_TCP_RETRANS);
 	tcp_acked_all(ts);
 	if (keep_ack)
 		ts->flags |= TF_ACK_NOW; /* the blocks go by themselves */

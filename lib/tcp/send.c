@@ -109,6 +109,7 @@ send_fast(struct zf_ctx *ctx, struct zft *ts, const void *buf, uint32_t len)
 	ts->snd_nxt = ts->snd_end = seq_add(ts->snd_nxt, len);
 	ts->snd_room -= len;
 	ts->fast_send_bytes = ++ts->sq_segs >= TCP_SNDQ_SEGS - 1 ? 0 : ZF_MIN(ts->fast_send_bytes, ts->snd_room);
+	ts->loss.sent_at = ctx->now;
 	tcp_acked_all(ts);
 	if (ts->rtx_mode == RTX_IDLE || ts->due[TCP_DUE_RTX] == 0)
 		tcp_loss_arm(ctx, ts);

@@ -33,6 +33,11 @@ ROWS = {
     "udp_send_iov": ("udp_send_iov", "z_udp_send_iov", None),
     "udp_recv": ("udp_send", "z_udp_recv", 290),
     "udp_rtt": ("udp_rtt", "z_udp_*", 1020),
+    "tcp_send": ("tcp_rtt", "z_tcp_send", 300),
+    "tcp_recv": ("tcp_rtt", "z_tcp_recv", 350),
+    "tcp_owed": ("tcp_rtt", "z_tcp_owed", 350),
+    "tcp_rtt": ("tcp_rtt", "z_tcp_*", 2000),
+    "tcp_conn": ("tcp_conn", "z_tcp_*", 6000),
 }
 TEXT = {
     "idle": "reactor call, nothing to do",
@@ -40,7 +45,14 @@ TEXT = {
     "udp_send_iov": "UDP send (zfut_send, no flags)",
     "udp_recv": "UDP receive: reactor + zc_recv + done",
     "udp_rtt": "UDP round trip, both sides",
+    "tcp_send": "TCP send (zft_send_single)",
+    "tcp_recv": "TCP receive: reactor + zc_recv + done",
+    "tcp_owed": "TCP owed work, next poll",
+    "tcp_rtt": "TCP request-response, both sides, all",
+    "tcp_conn": "TCP connect + close, both sides",
 }
+# Calls of the function in one round of its operation: both sides send, both receive.
+PER_ROUND = {"tcp_send": 2, "tcp_recv": 2, "tcp_owed": 2}
 TOLERANCE = 1.02
 
 
@@ -62,7 +74,7 @@ def instructions(calls):
         for name, (op, toggle, _) in ROWS.items():
             # Twice as many minus as many: what happens once only falls out.
             few, many = (collect(calls, op, toggle, n, tmp) for n in (COUNT, 2 * COUNT))
-            res[name] = round((many - few) / COUNT, 1)
+            res[name] = round((many - few) / COUNT / PER_ROUND.get(name, 1), 1)
     return res
 
 

@@ -18,6 +18,8 @@ struct side {
 	struct zf_stack *st;
 	struct zfur *ur;
 	struct zfut *ut;
+	struct zft *t;
+	struct zftl *tl;
 };
 
 struct message {
@@ -66,6 +68,73 @@ z_udp_recv(struct side *s)
 	return 0;
 }
 
+struct tcp_message {
+	struct zft_msg msg;
+	struct iovec iov[2];
+};
+
+NOINLINE int z_tcp_send(struct side *s, size_t len);
+NOINLINE int z_tcp_recv(struct side *s);
+NOINLINE int z_tcp_owed(struct side *s);
+NOINLINE int z_tcp_open(struct side *s, const struct sockaddr_in *to, struct zf_attr *attr);
+NOINLINE int z_tcp_poll(struct side *s);
+NOINLINE int z_tcp_accept(struct side *s);
+NOINLINE int z_tcp_free(struct side *s);
+
+NOINLINE int
+z_tcp_send(struct side *s, size_t len)
+{
+	return (int)zft_send_single(s->t, payload, len, 0);
+}
+
+/* Until the application has the data. */
+NOINLINE int
+z_tcp_recv(struct side *s)
+{
+	struct tcp_message m;
+
+	zf_reactor_perform(s->st);
+	m.msg.iovcnt = 2;
+	zft_zc_recv(s->t, &m.msg, 0);
+	if (m.msg.iovcnt == 0)
+		return -EAGAIN;
+	return zft_zc_recv_done(s->t, &m.msg);
+}
+
+/* The next poll, which finds nothing but what the last one put off. */
+NOINLINE int
+z_tcp_owed(struct side *s)
+{
+	return zf_reactor_perform(s->st);
+}
+
+NOINLINE int
+z_tcp_poll(struct side *s)
+{
+	return zf_reactor_perform(s->st);
+}
+
+NOINLINE int
+z_tcp_open(struct side *s, const struct sockaddr_in *to, struct zf_attr *attr)
+{
+	struct zft_handle *h;
+	int rc = zft_alloc(s->st, attr, &h);
+
+	return rc < 0 ? rc : zft_connect(h, (const struct sockaddr *)to, sizeof(*to), &s->t);
+}
+
+NOINLINE int
+z_tcp_accept(struct side *s)
+{
+	return zftl_accept(s->tl, &s->t);
+}
+
+NOINLINE int
+z_tcp_free(struct side *s)
+{
+	return zft_free(s->t);
+}
+
 static void
 must(const char *what, long rc)
 {
@@ -104,6 +173,52 @@ open_udp(struct side *s, const char *own, const char *other)
 	zf_attr_free(attr);
 }
 
+static struct sockaddr_in tcp_addr;
+static struct zf_attr *tcp_attr;
+
+static void
+listen_tcp(struct side *b)
+{
+	tcp_addr = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(20001)};
+	inet_pton(AF_INET, "10.0.0.2", &tcp_addr.sin_addr);
+	must("zf_attr_alloc", zf_attr_alloc(&tcp_attr));
+	must("zftl_listen", zftl_listen(b->st, (struct sockaddr *)&tcp_addr, sizeof(tcp_addr), tcp_attr, &b->tl));
+}
+
+/* Handshake, each call a counted one. */
+static void
+connect_tcp(struct side *a, struct side *b)
+{
+	must("connect", z_tcp_open(a, &tcp_addr, tcp_attr));
+	z_tcp_poll(b); /* SYN */
+	z_tcp_poll(a); /* SYN-ACK */
+	z_tcp_poll(b); /* ACK */
+	must("accept", z_tcp_accept(b));
+}
+
+/* Both close at the end of a request: four segments in three polls. */
+static void
+close_tcp(struct side *a, struct side *b)
+{
+	must("free", z_tcp_free(a));
+	z_tcp_poll(b); /* FIN */
+	must("free", z_tcp_free(b));
+	z_tcp_poll(a); /* ACK, FIN */
+	z_tcp_poll(b); /* ACK */
+}
+
+/* Request and response, and all the work that comes of them. */
+static void
+tcp_round_trip(struct side *a, struct side *b, size_t len)
+{
+	must("send", z_tcp_send(a, len));
+	must("recv", z_tcp_recv(b));
+	must("send", z_tcp_send(b, len));
+	z_tcp_owed(b);
+	must("recv", z_tcp_recv(a));
+	z_tcp_owed(a);
+}
+
 /* One datagram there and one back, each call a counted one. */
 static void
 round_trip(struct side *a, struct side *b, size_t len)
@@ -123,7 +238,7 @@ main(int argc, char **argv)
 	struct side a, b;
 
 	if (n <= 0 || len > sizeof(payload)) {
-		fprintf(stderr, "usage: calls idle|udp_send|udp_send_iov|udp_recv|udp_rtt COUNT [PAYLOAD, up to 1472]\n");
+		fprintf(stderr, "usage: calls idle|udp_send|udp_send_iov|udp_rtt|tcp_rtt|tcp_conn COUNT [PAYLOAD, up to 1472]\n");
 		return 2;
 	}
 	must("zf_init", zf_init());
@@ -135,17 +250,23 @@ main(int argc, char **argv)
 		zf_reactor_perform(a.st);
 		zf_reactor_perform(b.st);
 	}
+	listen_tcp(&b);
+	if (strcmp(op, "tcp_conn") != 0)
+		connect_tcp(&a, &b);
 	for (long i = 0; i < n; i++) {
-		if (strcmp(op, "idle") == 0)
+		if (strcmp(op, "idle") == 0) {
 			z_idle(&a);
-		else if (strcmp(op, "udp_send_iov") == 0)
-			must("send", z_udp_send_iov(&a, len));
-		else if (strcmp(op, "udp_rtt") == 0)
+		} else if (strcmp(op, "udp_rtt") == 0) {
 			round_trip(&a, &b, len);
-		else
-			must("send", z_udp_send(&a, len));
-		if (strcmp(op, "idle") != 0 && strcmp(op, "udp_rtt") != 0)
+		} else if (strcmp(op, "tcp_rtt") == 0) {
+			tcp_round_trip(&a, &b, len);
+		} else if (strcmp(op, "tcp_conn") == 0) {
+			connect_tcp(&a, &b);
+			close_tcp(&a, &b);
+		} else {
+			must("send", strcmp(op, "udp_send_iov") == 0 ? z_udp_send_iov(&a, len) : z_udp_send(&a, len));
 			must("recv", z_udp_recv(&b));
+		}
 	}
 	must("zf_stack_free", zf_stack_free(a.st));
 	must("zf_stack_free", zf_stack_free(b.st));
