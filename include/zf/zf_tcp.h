@@ -109,8 +109,8 @@ struct zf_waitable *zftl_to_waitable(struct zftl *tl);
 void zftl_getname(struct zftl *tl, struct sockaddr *laddr_out, socklen_t *laddrlen);
 
 /**
- * Stop listening. Handshakes under way are forgotten and connections not accepted yet are reset; accepted ones are
- * untouched. The address may be listened on again at once.
+ * Stop listening. Handshakes under way and connections not accepted yet are reset; accepted ones are untouched. The
+ * address may be listened on again at once.
  *
  * @return 0. Guide 5.8, 11.10.2.22.
  */

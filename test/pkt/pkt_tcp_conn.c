@@ -277,7 +277,7 @@ PKT_TEST(tcp_data_after_free_is_reset, "RFC 1122 4.2.2.13")
 	ps_tcp_free(s);
 	ps_out(s, "+0 F. 1:1(0) ack 1");
 	ps_in(s, "+.01 P. 1:101(100) ack 2");
-	ps_out(s, "+0 R 2:2(0)");
+	ps_out(s, "+0 R. 2:2(0) ack 1");
 	PS_OK(s, zf_stack_is_quiescent(ps_stack(s)) != 0);
 }
 
@@ -321,8 +321,9 @@ PKT_TEST(tcp_simultaneous_open_by_syn_acks, "RFC 9293 figure 7")
 	ps_in(s, "+.01 S 0:0(0) <mss 1460>");
 	ps_out(s, "+0 S. 0:0(0) ack 1 <mss 1460,*>");
 	ps_in(s, "+.01 S. 0:0(0) ack 1 <mss 1460>");
-	ps_out(s, "+0 . 1:1(0) ack 1");
 	ps_state(s, TCP_ESTABLISHED);
+	PS_EQ(s, ps_tcp_send(s, 10), 10);
+	ps_out(s, "+0 P. 1:11(10) ack 1");
 }
 
 PKT_TEST(tcp_refused, "RFC 9293 3.10.7.3")
@@ -528,8 +529,9 @@ PKT_TEST(tcp_listener_freed_resets_who_waits, "guide 11.10.2.22")
 	ps_in(s, "+0 S 0:0(0) sport 2001 <mss 1460>");
 	ps_out(s, "+0 S. 0:0(0) ack 1 dport 2001 <*>");
 	ps_listen_free(s, tl);
+	ps_out(s, "+0 R. 1:1(0) ack 1 dport 2001"); /* the half-open one */
 	ps_out(s, "+0 R. 1:1(0) ack 1");
-	ps_in(s, "+.01 . 1:1(0) ack 1 sport 2001"); /* was half open */
+	ps_in(s, "+.01 . 1:1(0) ack 1 sport 2001");
 	ps_out(s, "+0 R 1:1(0) dport 2001");
 	ps_silence(s, 10);
 	ps_listen(s, "us:1000"); /* at once, guide-decisions */
@@ -559,7 +561,7 @@ PKT_TEST(tcp_data_is_retransmitted_until_it_times_out, "RFC 6298 5, attribute tc
 	ps_out(s, "+.6 P. 1:101(100) ack 1");
 	ps_silence(s, 1.1);
 	ps_state(s, TCP_ESTABLISHED);
-	ps_silence(s, .2);
+	ps_out(s, "+.1 R. 101:101(0) ack 1");
 	ps_state(s, TCP_CLOSE);
 	ps_error(s, ETIMEDOUT);
 	ps_tcp_end(s, -ETIMEDOUT);
