@@ -17,6 +17,7 @@
 #include "mem/mem.h"
 #include "stack/stack.h"
 #include "udp/udp.h"
+#include "zf_testing_priv.h"
 
 #define RUN_MAX   100000 /* rounds at one moment before we say that there is no end */
 #define QUIET_MAX 8      /* rounds with something to report but nothing moved: an event nobody takes is none */
@@ -131,6 +132,7 @@ zt_leaks(struct zt *t, struct zt_leaks *leaks)
 	l.timers = zocket_timers(ctx->wheel);
 	l.zockets = ctx->udp->open_zfur + ctx->udp->open_zfut;
 	l.other = ctx->backlog_n;
+	zt_tcp_leaks(ctx, &l);
 	if (leaks != NULL)
 		*leaks = l;
 	return (l.bufs | l.rx_held | l.timers | l.zockets | l.other) != 0;

@@ -12,6 +12,7 @@
 
 #include "pkt/ps_priv.h"
 #include "pkt/ps_zft.h"
+#include "tcp/tcp.h"
 
 #define NS 1000000000.0
 /* A timer fires up to one tick of the wheel late (2^15 ns), and what it does may wait for another. */
@@ -39,17 +40,9 @@ ps_port(struct ps *s)
 	return zt_port(s->zt);
 }
 
-#if defined(__GNUC__)
-/* lib/tcp's hooks of test builds; weak, since a test library without TCP has none. */
-extern bool tcp_isn_forced __attribute__((weak));
-extern uint32_t tcp_isn_value __attribute__((weak));
-#endif
-
 static void
 force_isn(bool forced, uint32_t isn)
 {
-	if (&tcp_isn_forced == NULL)
-		return;
 	tcp_isn_forced = forced;
 	tcp_isn_value = isn;
 }
