@@ -241,6 +241,22 @@ input_udp_fast(struct zf_ctx *ctx, struct rte_mbuf *m, const uint8_t *frame, uin
 	return true;
 }
 
+/* A segment whose frame parse_fast_ip() has looked at, and which is no case for cut-through. */
+static ZF_NOINLINE void
+input_tcp_whole(struct zf_ctx *ctx, struct rte_mbuf *m, uint32_t total)
+{
+	const uint8_t *frame = rte_pktmbuf_mtod(m, const uint8_t *);
+	struct seg s;
+
+	ctx->now = ctx_read_clock(ctx);
+	if (zf_likely(parse_fast_tcp(frame, total, &s))) {
+		tcp_input(ctx, m, &s);
+		return;
+	}
+	ctx_count(ctx, CNT_RX_DROP_TCP_BAD);
+	pkt_put(ctx->pool, m);
+}
+
 static ZF_ALWAYS_INLINE bool
 input_tcp_fast(struct zf_ctx *ctx, struct rte_mbuf *m, const uint8_t *frame, uint32_t total)
 {
@@ -249,9 +265,12 @@ input_tcp_fast(struct zf_ctx *ctx, struct rte_mbuf *m, const uint8_t *frame, uin
 	struct tcp_key k;
 
 	if (zf_unlikely(total < sizeof(*ip) + sizeof(*tcp)))
-		return false;
+		return false; /* the parser names it */
 	k = (struct tcp_key){.lip = ip->dst, .rip = ip->src, .lport = tcp->dst, .rport = tcp->src};
-	return tcp_cut_through(ctx, m, &k, sizeof(struct hdr_eth) + sizeof(*ip), total - (uint32_t)sizeof(*ip));
+	if (zf_unlikely(!tcp_cut_through(ctx, m, &k, sizeof(struct hdr_eth) + sizeof(*ip),
+					 total - (uint32_t)sizeof(*ip))))
+		input_tcp_whole(ctx, m, total);
+	return true;
 }
 
 /* The frequent frames: a plain datagram for a zocket of ours, the next bytes of a connection. What is known of them

@@ -137,7 +137,8 @@ work_off(struct zf_ctx *ctx, struct zft *ts)
 		if (!seq_eq(ts->snd_una, ts->owed_ack)) {
 			tcp_loss_ack(ctx, ts, ts->owed_ack, NULL, false, &d);
 			tcp_loss_check(ctx->tcp, ts);
-			tcp_fast_recv_update(ctx, ts);
+			if (zf_unlikely(!tcp_loss_can_fast(ts)))
+				tcp_fast_recv_update(ctx, ts);
 		}
 	}
 	if (ts->owed_max > ts->rcv_mss)
@@ -157,6 +158,25 @@ tcp_flush(struct zf_ctx *ctx, struct zft *ts)
 	tcp_pend(ctx, ts);
 }
 
+/* Everything sent is acknowledged and no ACK is due at once: the rest state of request and response. */
+static ZF_ALWAYS_INLINE bool
+is_settled(const struct zf_ctx *ctx, const struct zft *ts)
+{
+	return ts->sq_head == TCP_NONE && ts->state == TCP_ESTABLISHED && tcp_loss_can_fast(ts) &&
+	       !(ts->flags & (TF_ACK_NOW | TF_PENDING | TF_CWR | TF_ECE | TF_FIN_QUEUED)) &&
+	       ts->path_gen == ctx->ip->env_gen && ts->path.resolved;
+}
+
+/* What output() does then, which has nothing to send. */
+static ZF_ALWAYS_INLINE void
+settle(struct zf_ctx *ctx, struct zft *ts)
+{
+	tcp_loss_limited(ts, false);
+	ts->rtx_mode = RTX_IDLE;
+	tcp_timer_set(ctx, ts, TCP_DUE_RTX, ctx->now + ts->rtt.rto);
+	tcp_fast_reset(ctx, ts);
+}
+
 void
 tcp_run_owed(struct zf_ctx *ctx)
 {
@@ -171,7 +191,9 @@ tcp_run_owed(struct zf_ctx *ctx)
 		i = ts->owed_next;
 		ts->flags &= ~(uint32_t)TF_OWED;
 		work_off(ctx, ts);
-		if (!(ts->flags & TF_PENDING))
+		if (zf_likely(is_settled(ctx, ts)))
+			settle(ctx, ts);
+		else if (!(ts->flags & TF_PENDING))
 			tcp_output(ctx, ts);
 	}
 }

@@ -109,7 +109,7 @@ tcp_negotiate(struct zf_ctx *ctx, struct zft *ts, const struct tcp_handshake *h)
 		ts->snd_shift = ts->rcv_shift = 0;
 		ts->rcv_buf = ZF_MIN(ts->rcv_buf, 65535u);
 	}
-	tcp_path_refresh(ctx, ts);
+	tcp_template(ctx, ts);
 }
 
 /* RFC 6928, or what the attribute says; one segment where the SYN was lost (RFC 5681 3.1). */

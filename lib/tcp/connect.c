@@ -202,13 +202,15 @@ start(struct zf_ctx *ctx, struct zft *ts)
 	struct tcp_room *r = ctx->tcp;
 
 	ts->iss = tcp_choose_isn(ctx, &ts->key);
-	ts->ts_offset = tcp_ts_offset(&r->key, ts->key.lip, ts->key.lport, ts->key.rip, ts->key.rport);
+	if (r->conf.timestamps != 0)
+		ts->ts_offset = tcp_ts_offset(&r->key, ts->key.lip, ts->key.lport, ts->key.rip,
+					      ts->key.rport);
 	ts->last_rcvd = ctx->now; /* until something is: when the SYN left */
 	ts->snd_una = ts->iss;
 	ts->snd_nxt = ts->snd_end = seq_add(ts->iss, 1);
 	ts->flags = (ts->flags & ~(uint32_t)TF_HANDLE) | TF_APP;
 	r->app_zft++;
-	tcp_path_refresh(ctx, ts);
+	tcp_template(ctx, ts);
 	tcp_set_state(ctx, ts, TCP_SYN_SENT);
 	tcp_send_syn(ctx, ts);
 	ts->rtx_mode = RTX_RTO;

@@ -13,12 +13,18 @@
 void
 tcp_path_refresh(struct zf_ctx *ctx, struct zft *ts)
 {
+	netif_path_refresh(ctx->netif, &ts->path);
+	tcp_template(ctx, ts);
+}
+
+void
+tcp_template(struct zf_ctx *ctx, struct zft *ts)
+{
 	uint16_t opts = ts->flags & TF_TS ? 12 : 0;
 	uint32_t ip_mtu, mss;
 	struct hdr_ip4 *ip;
 	struct hdr_tcp *tcp;
 
-	netif_path_refresh(ctx->netif, &ts->path);
 	memset(ts->hdr, 0, sizeof(ts->hdr));
 	ts->l3_off = (uint8_t)output_eth_header(ctx->netif, ts->hdr, &ts->path.mac, ETH_TYPE_IPV4);
 	ip = (struct hdr_ip4 *)(ts->hdr + ts->l3_off);

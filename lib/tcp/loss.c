@@ -38,48 +38,70 @@ trim_head(struct tcp_txseg *g, tcpseq_t ack)
 	return n;
 }
 
+/* The newest of the runs that an ACK took away. */
+struct popped {
+	uint64_t sent;
+	tcpseq_t end;
+	uint32_t n;
+	uint8_t flags;
+};
+
+static ZF_ALWAYS_INLINE void
+pop_head(struct zf_ctx *ctx, struct zft *ts, struct popped *p)
+{
+	struct tcp_room *r = ctx->tcp;
+	uint32_t i = ts->sq_head;
+	const struct tcp_txseg *g = sq_seg(r, i);
+
+	p->sent = g->sent;
+	p->end = sq_end(g);
+	p->flags = g->flags;
+	p->n++;
+	ts->sq_head = g->next;
+	sq_put(ctx, r, i);
+}
+
+static ZF_NOINLINE void
+pop_many(struct zf_ctx *ctx, struct zft *ts, tcpseq_t ack, struct popped *p)
+{
+	while (ts->sq_head != TCP_NONE) {
+		struct tcp_txseg *g = sq_seg(ctx->tcp, ts->sq_head);
+
+		if (seq_lt(ack, sq_end(g))) {
+			if (seq_gt(ack, g->seq))
+				trim_head(g, ack);
+			return;
+		}
+		pop_head(ctx, ts, p);
+	}
+}
+
 /* Good times: nothing is marked, so the runs go without a look at their marks, and the last of them is the newest. */
 static ZF_ALWAYS_INLINE void
 ack_plain(struct zf_ctx *ctx, struct zft *ts, tcpseq_t ack, struct tcp_delivery *d)
 {
 	struct tcp_loss *l = &ts->loss;
-	struct tcp_room *r = ctx->tcp;
-	uint32_t i = ts->sq_head, gone = 0;
-	uint64_t sent = 0;
-	uint8_t flags = 0;
+	struct popped p = {0};
 
-	while (i != TCP_NONE) {
-		struct tcp_txseg *g = sq_seg(r, i);
-		tcpseq_t end = sq_end(g);
-		uint32_t next = g->next;
-
-		if (seq_lt(ack, end)) {
-			if (seq_gt(ack, g->seq))
-				trim_head(g, ack);
-			break;
-		}
-		flags = g->flags;
-		sent = g->sent;
-		l->rack_end = end;
-		gone++;
-		sq_put(ctx, r, i);
-		i = next;
-	}
+	if (zf_likely(ts->sq_head != TCP_NONE && seq_eq(ack, sq_end(sq_seg(ctx->tcp, ts->sq_head)))))
+		pop_head(ctx, ts, &p);
+	else
+		pop_many(ctx, ts, ack, &p);
 	una_moved(ctx, ts, ack, d);
-	if (zf_unlikely(gone == 0))
+	if (zf_unlikely(p.n == 0))
 		return;
-	ts->sq_head = i;
-	ts->sq_segs -= gone;
-	if (i == TCP_NONE)
+	ts->sq_segs -= p.n;
+	if (ts->sq_head == TCP_NONE)
 		ts->sq_tail = TCP_NONE;
-	d->acked_segs = gone;
-	d->fin_acked = (flags & TXSEG_FIN) != 0;
+	d->acked_segs = p.n;
+	d->fin_acked = (p.flags & TXSEG_FIN) != 0;
 	l->fack = ack;
-	l->rack_xmit = sent;
-	l->rack_rtt = ctx->now - sent;
-	if (zf_likely(!(flags & TXSEG_EVER_RETRANS))) {
-		d->rtt = ZF_MAX(ctx->now - sent, 1u);
-		tcp_rtt_sample(&ts->rtt, d->rtt, &r->conf.rtt);
+	l->rack_end = p.end;
+	l->rack_xmit = p.sent;
+	l->rack_rtt = ctx->now - p.sent;
+	if (zf_likely(!(p.flags & TXSEG_EVER_RETRANS))) {
+		d->rtt = ZF_MAX(l->rack_rtt, 1u);
+		tcp_rtt_sample(&ts->rtt, d->rtt, &ctx->tcp->conf.rtt);
 	}
 }
 
@@ -333,12 +355,18 @@ tcp_loss_ack(struct zf_ctx *ctx, struct zft *ts, tcpseq_t ack, const struct tcp_
 {
 	*d = (struct tcp_delivery){0};
 	if (zf_likely(!(ts->loss.flags & LF_TROUBLE) && !dup && (o == NULL || o->n_sack == 0))) {
-		struct tcp_cc_env e = loss_env(ctx, ts);
+		static const struct tcp_cc_env unread;
 
 		if (zf_unlikely(seq_eq(ack, ts->snd_una)))
 			return;
 		ack_plain(ctx, ts, ack, d);
-		tcp_cc_on_ack(&ts->cc, &e, d->acked, (ts->loss.flags & LF_LIMITED) != 0);
+		if (zf_unlikely(ts->loss.flags & LF_LIMITED)) {
+			struct tcp_cc_env e = loss_env(ctx, ts);
+
+			tcp_cc_on_ack(&ts->cc, &e, d->acked, true);
+		} else {
+			tcp_cc_on_ack(&ts->cc, &unread, d->acked, false);
+		}
 	} else {
 		ack_slow(ctx, ts, ack, o, dup, d);
 	}

@@ -18,6 +18,8 @@
 
 /* Make the header template, and what depends on it, after the path or what it leads through changed. */
 void tcp_path_refresh(struct zf_ctx *ctx, struct zft *ts);
+/* The same with the path as it is: options were agreed on, or it was just opened. */
+void tcp_template(struct zf_ctx *ctx, struct zft *ts);
 /* The same if need be. */
 static inline void
 tcp_path_check(struct zf_ctx *ctx, struct zft *ts)
@@ -53,6 +55,18 @@ void tcp_challenge_ack(struct zf_ctx *ctx, struct zft *ts);
 
 /* How large a payload the next fast send may have at most; 0 unless the plain case. Sets snd_room. */
 void tcp_fast_update(struct zf_ctx *ctx, struct zft *ts);
+
+/* The same where nothing is queued, in flight or wrong. */
+static ZF_ALWAYS_INLINE void
+tcp_fast_reset(const struct zf_ctx *ctx, struct zft *ts)
+{
+	uint32_t limit = ts->mss;
+
+	ts->snd_room = ZF_MIN(ZF_MIN(ts->cc.cwnd, ts->snd_wnd), TCP_SNDQ_BYTES);
+	if (ctx->tx_copy != NULL && ts->sum_mode == TCP_SUM_NONE)
+		limit = ZF_MIN(limit, ctx->tx_copy_max - ts->hdr_len);
+	ts->fast_send_bytes = ctx->tcp->conf.fast_path ? ZF_MIN(limit, ts->snd_room) : 0;
+}
 
 #if defined(ZF_CHECKS) && ZF_CHECKS
 /* The oracle of send_is_fast(): whatever happened, fast_send_bytes is not more than would be found now. */

@@ -167,6 +167,22 @@ send_synack(struct zf_ctx *ctx, const struct tcp_syn *e)
 	return tcp_reply_send(ctx, &rp);
 }
 
+/* One budget with connections, of a size that nobody outside can know (RFC 5961 7), see tcp_challenge_ack(). */
+static bool
+challenge_take(struct zf_ctx *ctx)
+{
+	struct output_limit *l = &ctx->tcp->challenge_limit;
+
+	if (ctx->now - l->last >= ctx->hz) {
+		l->last = ctx->now;
+		l->tokens = 500 + (uint32_t)rng_below(&ctx->rng, 500);
+	}
+	if (l->tokens == 0)
+		return false;
+	l->tokens--;
+	return true;
+}
+
 /* <SEQ=SND.NXT><ACK=RCV.NXT>, for what lies outside of the window or might be forged. */
 static void
 send_ack(struct zf_ctx *ctx, const struct tcp_syn *e)
@@ -179,7 +195,7 @@ send_ack(struct zf_ctx *ctx, const struct tcp_syn *e)
 			       .flags = TCP_FLAG_ACK,
 			       .mac = e->mac};
 
-	if (!output_limit_take(ctx, &ctx->tcp->challenge_limit)) {
+	if (!challenge_take(ctx)) {
 		ctx_count(ctx, CNT_TCP_CHALLENGE_LIMIT);
 		return;
 	}
