@@ -131,7 +131,15 @@ tcp_loss_taken_back(struct zf_ctx *ctx, struct zft *ts, uint32_t i, bool was_new
 		loss_mark_lost(ctx->tcp, ts, i);
 }
 
-/* RFC 8985 7.2 */
+/* RFC 6298 5.1 to 5.3; a retransmission of the first run starts it too. */
+static uint64_t
+timeout_due(const struct zf_ctx *ctx, const struct zft *ts)
+{
+	return ZF_MAX(ts->loss.rto_base, sq_seg(ctx->tcp, ts->sq_head)->sent) +
+	       tcp_rtt_backoff(&ts->rtt, ts->backoff, &ctx->tcp->conf.rtt);
+}
+
+/* RFC 8985 7.2: never later than the timeout. */
 static uint64_t
 probe_due(const struct zf_ctx *ctx, const struct zft *ts, uint64_t rto_due)
 {
@@ -157,9 +165,7 @@ tcp_loss_arm(struct zf_ctx *ctx, struct zft *ts)
 			tcp_timer_set(ctx, ts, TCP_DUE_RTX, 0);
 		return;
 	}
-	/* RFC 6298 5.1 to 5.3; a retransmission of the first run starts it too. */
-	rto_due = ZF_MAX(l->rto_base, sq_seg(ctx->tcp, ts->sq_head)->sent) +
-		  tcp_rtt_backoff(&ts->rtt, ts->backoff, &ctx->tcp->conf.rtt);
+	rto_due = timeout_due(ctx, ts);
 	if (zf_unlikely(l->flags & LF_REORDER && ts->due[TCP_DUE_RTX] != 0 && ts->due[TCP_DUE_RTX] < rto_due)) {
 		ts->rtx_mode = RTX_REORDER;
 		tcp_timer_set(ctx, ts, TCP_DUE_RTX, ts->due[TCP_DUE_RTX]);
@@ -225,13 +231,15 @@ tcp_loss_timer(struct zf_ctx *ctx, struct zft *ts)
 		return reorder_timeout(ctx, ts);
 	case RTX_TLP:
 		/* Sends since then have moved it, without the cost of arming it anew. */
-		if (probe_due(ctx, ts, UINT64_MAX) > ctx->now)
+		if (probe_due(ctx, ts, timeout_due(ctx, ts)) > ctx->now)
 			return LOSS_NOTHING;
 		/* The timeout starts again behind the probe, even if that cannot be sent (7.3). */
 		l->rto_base = ctx->now;
 		l->flags |= LF_TLP_DUE | LF_TROUBLE;
 		return LOSS_PROBE;
 	default:
+		if (timeout_due(ctx, ts) > ctx->now)
+			return LOSS_NOTHING;
 		return timeout(ctx, ts);
 	}
 }

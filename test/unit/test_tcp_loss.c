@@ -211,6 +211,31 @@ probe_that_was_not_needed(void)
 	CU_ASSERT_EQUAL(b.ts.cc.cwnd, 10 * MSS);
 }
 
+/* Fast sends do not arm the timer again: one that fires early does nothing, and is armed for later. */
+static void
+timer_that_fires_early(void)
+{
+	uint64_t due;
+
+	bench_start(TF_SACK);
+	bench_queue(2);
+	due = b.ts.due[TCP_DUE_RTX];
+	b.ctx.now = due - 1;
+	b.ts.loss.sent_at = b.ctx.now;
+	b.ctx.now = due;
+	bench_fire();
+	CU_ASSERT_EQUAL(b.verdict, LOSS_NOTHING);
+	CU_ASSERT_EQUAL(b.ts.due[TCP_DUE_RTX], due - 1 + 2 * RTT);
+	bench_timer(RTX_TLP);
+	CU_ASSERT_EQUAL(b.verdict, LOSS_PROBE);
+	/* But never later than the timeout would be. */
+	bench_start(TF_SACK);
+	bench_queue(1);
+	CU_ASSERT_EQUAL(b.ts.due[TCP_DUE_RTX], b.ctx.now + 200 * MS);
+	bench_timer(RTX_TLP);
+	CU_ASSERT_EQUAL(b.verdict, LOSS_PROBE);
+}
+
 static void
 probe_with_new_data(void)
 {
@@ -645,6 +670,7 @@ static const struct unit_test tests[] = {
 	UNIT(no_reentry_ends_with_the_round),
 	UNIT(tail_loss),
 	UNIT(probe_that_was_not_needed),
+	UNIT(timer_that_fires_early),
 	UNIT(probe_with_new_data),
 	UNIT(lost_retransmission),
 	UNIT(reordering_is_waited_for),
