@@ -127,6 +127,9 @@ tcp_established(struct zf_ctx *ctx, struct zft *ts)
 	const struct tcp_conf *c = &ctx->tcp->conf;
 
 	tcp_cc_init(&ts->cc, (enum tcp_cc_kind)c->cc, initial_window(c, ts));
+	/* RFC 6298 5.7: a SYN was lost, and the timeout was a guess. */
+	if (ts->retries > 0 && ts->rtt.srtt == 0)
+		ts->rtt.rto = ZF_MIN(ZF_MAX(ts->rtt.rto, 3 * ctx->hz), c->rtt.rto_max);
 	ts->backoff = ts->retries = 0;
 	ts->rtx_mode = RTX_IDLE;
 	tcp_timer_off(ts, TCP_DUE_RTX);
@@ -288,6 +291,7 @@ tcp_conn_accept(struct zf_ctx *ctx, const struct tcp_handshake *h, const struct 
 	ts->snd_wl2 = in->ack;
 	if (h->synack_sent != 0)
 		tcp_rtt_sample(&ts->rtt, ctx->now - h->synack_sent, &r->conf.rtt);
+	ts->retries = h->resent;
 	tcp_established(ctx, ts);
 	tcp_listener_queue(ctx, tl, ts);
 	return ts;

@@ -210,7 +210,7 @@ tcp_frame_ctl(struct zf_ctx *ctx, struct zft *ts, const struct tcp_frame *f, con
 static bool
 may_lend(const struct zf_ctx *ctx, const struct tcp_txseg *g)
 {
-	return (ctx->caps & (PORT_TX_REF_OK | PORT_TX_COPIES)) != 0 && (ctx->caps & PORT_TX_PASSES_MBUF) == 0 &&
+	return (ctx->caps & PORT_TX_REF_OK) != 0 && (ctx->caps & PORT_TX_PASSES_MBUF) == 0 &&
 	       (g->flags & TXSEG_SHARED) == 0 && rte_mbuf_refcnt_read(g->m) == 1;
 }
 

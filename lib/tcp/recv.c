@@ -179,6 +179,8 @@ zft_recv(struct zft *ts, const struct iovec *iov, int iovcnt, int flags)
 		return ts->state == TCP_SYN_SENT || ts->state == TCP_SYN_RECV ? -ENOTCONN : -EAGAIN;
 	}
 	n = copy_out(ts, iov, iovcnt);
+	if (n == 0)
+		return -EINVAL; /* no room in any of them: 0 would read as the end */
 	consume(ctx, ts, n);
 	if (at_end(ts))
 		ts->w.ready |= EPOLLIN;

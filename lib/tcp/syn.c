@@ -347,6 +347,7 @@ promote(struct zf_ctx *ctx, uint32_t i, const struct tcp_in *in, struct zft **pr
 		.ts_offset = e->ts_offset,
 		.listener = e->listener,
 		.synack_sent = e->flags & SYN_RESENT ? 0 : e->sent,
+		.resent = e->retries > 0,
 	};
 
 	*promoted = tcp_conn_accept(ctx, &h, in);

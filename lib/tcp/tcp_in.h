@@ -60,6 +60,7 @@ struct tcp_handshake {
 	uint32_t ts_offset;
 	uint32_t listener;
 	uint64_t synack_sent; /* cycles; 0: unknown, or sent more than once: no RTT sample */
+	bool resent;          /* the SYN-ACK had to be: RFC 5681 3.1, RFC 6298 5.7 */
 };
 /* conn.c: a connection in ESTABLISHED, in its listener's queue, demux entry set; NULL when there is no zft or no path.
  * @in, the segment that completed it, is handled by the caller afterwards as any segment of the connection.
