@@ -396,7 +396,7 @@ netif_path_refresh(struct netif *n, struct ip_path *p)
 {
 	netif_lock(n);
 	p->mtu = n->mtu;
-	for (uint32_t i = 0; i < NETIF_PMTUS; i++)
+	for (uint32_t i = 0; n->pmtu_due != UINT64_MAX && i < NETIF_PMTUS; i++)
 		if (n->pmtus[i].mtu != 0 && be32_eq(n->pmtus[i].dst, p->dst))
 			p->mtu = ZF_MIN(p->mtu, n->pmtus[i].mtu);
 	if (p->neigh != NETIF_NO_NEIGH)

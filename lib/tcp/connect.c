@@ -251,7 +251,8 @@ zft_connect(struct zft_handle *handle, const struct sockaddr *raddr, socklen_t r
 		netif_unbind(ctx->netif, ctx->slot, IP_PROTO_TCP, ts->key.lip, ts->key.lport, IP4_ANY, BE16_C(0));
 		ts->flags &= ~(uint32_t)TF_BOUND;
 	}
-	output_netif_run(ctx);
+	if (!ts->path.resolved)
+		output_netif_run(ctx);
 	start(ctx, ts);
 	*ts_out = ts;
 	tcp_leave(ctx);

@@ -44,9 +44,12 @@ tcp_icmp_error(struct zf_ctx *ctx, const struct icmp_quote *q)
 	if (i == TCP_NONE)
 		return false;
 	if (i >= r->max_zft) {
-		if (i >= r->max_zft + r->max_tw)
-			tcp_syn_icmp(ctx, i - r->max_zft - r->max_tw);
-		return i >= r->max_zft + r->max_tw;
+		i -= r->max_zft + r->max_tw;
+		if (i >= r->max_syn || !is_hard(q) || q->seq != tcp_syn_iss(r->syn, i).n)
+			return false;
+		ctx_count(ctx, CNT_TCP_ICMP);
+		tcp_syn_icmp(ctx, i);
+		return true;
 	}
 	ts = &r->zfts[i];
 	tcp_flush(ctx, ts);

@@ -138,26 +138,21 @@ out_of_order(struct zf_ctx *ctx, struct zft *ts, struct tcp_in *in)
 	struct tcp_sack_block dup = {{0}, {0}};
 	enum counter end = CNT_RX_TCP;
 
-	/* Out-of-order data is the first to go when buffers are short. */
-	if (ctx->rx_held >= ctx->rx_hold_max - ctx->rx_hold_max / 4) {
+	meta->off = in->off;
+	meta->len = (uint16_t)in->len;
+	switch (tcp_ooo_insert(ctx, ctx->tcp->ooo, &ts->ooo_head, in->m, in->seq, in->len,
+			       (in->flags & TCP_FLAG_FIN) != 0, &dup)) {
+	case OOO_QUEUED:
+		in->m = NULL;
+		break;
+	case OOO_MERGED:
+		break;
+	case OOO_DUP:
+		end = CNT_RX_DROP_TCP_SEQ;
+		break;
+	case OOO_LIMIT:
 		end = CNT_RX_DROP_TCP_OOO;
-	} else {
-		meta->off = in->off;
-		meta->len = (uint16_t)in->len;
-		switch (tcp_ooo_insert(ctx, ctx->tcp->ooo, &ts->ooo_head, in->m, in->seq, in->len,
-				       (in->flags & TCP_FLAG_FIN) != 0, &dup)) {
-		case OOO_QUEUED:
-			in->m = NULL;
-			break;
-		case OOO_MERGED:
-			break;
-		case OOO_DUP:
-			end = CNT_RX_DROP_TCP_SEQ;
-			break;
-		case OOO_LIMIT:
-			end = CNT_RX_DROP_TCP_OOO;
-			break;
-		}
+		break;
 	}
 	if (!seq_eq(dup.left, dup.right) && (ts->flags & TF_SACK)) {
 		ts->dsack = dup;

@@ -29,14 +29,13 @@ end_code(const struct zft *ts)
 /* msg->reserved: [0] bytes handed out, [1] buffers, [2] the end is among them. */
 enum { MSG_BYTES, MSG_BUFS, MSG_END };
 
-ZF_EXPORT void
-zft_zc_recv(struct zft *ts, struct zft_msg *msg, int flags)
+static ZF_NOINLINE void
+recv_many(struct zft *ts, struct zft_msg *msg)
 {
 	struct rte_mbuf *m = ts->rxq_head;
 	int room = msg->iovcnt, n = 0;
 	uint32_t bytes = 0, off = ts->handed_off;
 
-	(void)flags; /* reserved */
 	for (; m != NULL && n < room; n++) {
 		struct pkt_meta *meta = pkt_meta(m);
 
@@ -51,18 +50,42 @@ zft_zc_recv(struct zft *ts, struct zft_msg *msg, int flags)
 	msg->reserved[MSG_END] = 0;
 	msg->pkts_left = (int)ts->rxq_pkts - n;
 	ts->handed_pkts = (uint32_t)n;
-	if (zf_unlikely(m == NULL && n < room && at_end(ts))) {
+	if (m == NULL && n < room && at_end(ts)) {
 		msg->iov[n].iov_base = NULL;
 		msg->iov[n].iov_len = 0;
 		msg->reserved[MSG_END] = 1;
 		n++;
 	}
-	msg->iovcnt = n > 0 ? n : 0;
+	msg->iovcnt = n;
+}
+
+ZF_EXPORT void
+zft_zc_recv(struct zft *ts, struct zft_msg *msg, int flags)
+{
+	struct rte_mbuf *m = ts->rxq_head;
+	uint32_t off = ts->handed_off;
+	struct pkt_meta *meta;
+
+	(void)flags; /* reserved */
+	/* One buffer, and no end behind it: request and response. */
+	if (zf_unlikely(m == NULL || m != ts->rxq_tail || msg->iovcnt <= 0 || ts->state != TCP_ESTABLISHED)) {
+		recv_many(ts, msg);
+		return;
+	}
+	meta = pkt_meta(m);
+	msg->iov[0].iov_base = rte_pktmbuf_mtod_offset(m, void *, meta->off + off);
+	msg->iov[0].iov_len = meta->len - off;
+	msg->reserved[MSG_BYTES] = (int)(meta->len - off);
+	msg->reserved[MSG_BUFS] = 1;
+	msg->reserved[MSG_END] = 0;
+	msg->pkts_left = 0;
+	msg->iovcnt = 1;
+	ts->handed_pkts = 1;
 }
 
 /* The first @bytes of the queue are done with. */
-static ZF_ALWAYS_INLINE void
-consume(struct zf_ctx *ctx, struct zft *ts, uint32_t bytes)
+static ZF_NOINLINE void
+consume_many(struct zf_ctx *ctx, struct zft *ts, uint32_t bytes)
 {
 	struct rte_mbuf *m = ts->rxq_head;
 
@@ -89,6 +112,22 @@ consume(struct zf_ctx *ctx, struct zft *ts, uint32_t bytes)
 		ts->w.ready &= ~(uint32_t)EPOLLIN;
 }
 
+static ZF_ALWAYS_INLINE void
+consume(struct zf_ctx *ctx, struct zft *ts, uint32_t bytes)
+{
+	struct rte_mbuf *m = ts->rxq_head;
+
+	if (zf_unlikely(m == NULL || m != ts->rxq_tail || bytes != ts->rxq_bytes)) {
+		consume_many(ctx, ts, bytes);
+		return;
+	}
+	ts->rxq_head = ts->rxq_tail = NULL;
+	ts->rxq_pkts = ts->rxq_bytes = ts->handed_pkts = ts->handed_off = 0;
+	ts->w.ready &= ~(uint32_t)EPOLLIN;
+	ctx->rx_held--;
+	pkt_put(ctx->pool, m);
+}
+
 static ZF_NOINLINE void
 window_opened(struct zf_ctx *ctx, struct zft *ts)
 {
@@ -111,7 +150,7 @@ done(struct zft *ts, struct zft_msg *msg, uint32_t bytes)
 	struct zf_ctx *ctx = zft_ctx(ts);
 	bool end = msg->reserved[MSG_END] != 0;
 
-	msg->reserved[MSG_BUFS] = msg->reserved[MSG_BYTES] = msg->reserved[MSG_END] = 0;
+	msg->reserved[MSG_BUFS] = -1; /* not twice */
 	consume(ctx, ts, bytes);
 	after_read(ctx, ts);
 	if (zf_unlikely(end && ts->rxq_bytes == 0)) {

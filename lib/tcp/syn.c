@@ -300,8 +300,9 @@ tcp_syn_listen(struct zf_ctx *ctx, struct zftl *tl, const struct tcp_in *in)
 	e->iss = tcp_choose_isn(ctx, &in->key);
 	e->irs = in->seq;
 	e->mac = in->mac;
-	e->ts_offset = tcp_ts_offset(&r->key, e->key.lip, e->key.lport, e->key.rip, e->key.rport);
 	take_options(ctx, e, in);
+	if (e->flags & SYN_TS)
+		e->ts_offset = tcp_ts_offset(&r->key, e->key.lip, e->key.lport, e->key.rip, e->key.rport);
 	(void)send_synack(ctx, e);
 }
 
