@@ -278,6 +278,8 @@ leave(struct loss_ack *w)
 		return;
 	if (l->phase == LOSS_RECOVERY)
 		tcp_cc_on_recovered(&ts->cc, &e);
+	else /* the last ACK of a slow start counts like those before it */
+		tcp_cc_on_ack(&ts->cc, &e, w->d->acked, (l->flags & LF_LIMITED) != 0);
 	l->phase = LOSS_OPEN;
 	l->dupacks = 0;
 	l->undo_end = ts->snd_nxt;
