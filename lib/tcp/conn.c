@@ -424,9 +424,12 @@ tcp_tw_segment(struct zf_ctx *ctx, uint32_t index, const struct tcp_in *in, bool
 			tw_ack(ctx, e, in);
 		break;
 	case TW_NEW_SYN:
-		/* Only somebody who listens may take the place. */
-		if (tcp_listener_find(ctx, in->key.lip, in->key.lport) == NULL)
+		/* Only somebody who listens may take the place; else it is a SYN like any other (RFC 9293 3.10.7.4). */
+		if (tcp_listener_find(ctx, in->key.lip, in->key.lport) == NULL) {
+			if (output_limit_take(ctx, &r->rst_limit))
+				tw_ack(ctx, e, in);
 			break;
+		}
 		was = *e;
 		r->tw_iss_floor = tw_iss(e, e->snd_nxt);
 		r->tw_iss_set = true;

@@ -405,6 +405,8 @@ tcp_syn_segment(struct zf_ctx *ctx, uint32_t entry, const struct tcp_in *in, str
 	 * it comes again. One with an ACK is nobody's next try: RFC 5961 4.2.
 	 */
 	if (syn && !(in->flags & TCP_FLAG_ACK)) {
+		if (in->flags & TCP_FLAG_FIN)
+			return; /* LISTEN would not have it */
 		entry_put(ctx, entry);
 		tcp_syn_listen(ctx, tl, in); /* open, or its entries would be gone */
 		return;
