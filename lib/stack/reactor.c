@@ -84,6 +84,7 @@ input_icmp(struct zf_ctx *ctx, struct rte_mbuf *m, const struct seg *s)
 	if (found && q.mtu != 0 && netif_pmtu_lower(ctx->netif, q.dst, q.mtu, ctx->now)) {
 		ctx_count(ctx, CNT_PMTU_LOWERED);
 		output_netif_run(ctx);
+		ip_room_refresh(ctx); /* what was too long goes again at the end of this poll, shorter */
 	}
 	ctx_count(ctx, found ? CNT_RX_ICMP_ERROR : CNT_RX_DROP_ICMP_OTHER);
 	pkt_put(ctx->pool, m);
@@ -395,9 +396,9 @@ jump_clock(struct zf_ctx *ctx)
 static ZF_NOINLINE void
 send_unsent(struct zf_ctx *ctx)
 {
-	ctx->unsent = 0;
 	tcp_run_pending(ctx);
 	output_flush(ctx);
+	ctx->unsent = 0; /* what the port refused is in ctx->owed */
 }
 
 static ZF_ALWAYS_INLINE int

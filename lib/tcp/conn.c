@@ -447,6 +447,7 @@ tcp_leave(struct zf_ctx *ctx)
 		tcp_run_pending(ctx);
 	if (ctx->ip->n_gather > 0)
 		output_flush(ctx);
+	ctx->unsent = 0;
 	ctx_publish(ctx);
 	ctx_leave(ctx);
 }

@@ -294,7 +294,8 @@ void
 tcp_abort(struct zf_ctx *ctx, struct zft *ts)
 {
 	if (ts->state != TCP_CLOSE && ts->state != TCP_TIME_WAIT) {
-		tcp_send_rst(ctx, ts);
+		if (ts->state != TCP_SYN_SENT)
+			tcp_send_rst(ctx, ts);
 		tcp_end(ctx, ts, 0);
 	} else {
 		tcp_close(ctx, ts);

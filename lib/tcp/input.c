@@ -123,6 +123,18 @@ ack_now(struct zf_ctx *ctx, struct zft *ts)
 	tcp_pend(ctx, ts);
 }
 
+/* The answer to what cannot be used. Where it carries nothing it is limited as a challenge ACK: two ends that disagree
+ * about sequence numbers would otherwise answer each other's answers for ever.
+ */
+static void
+ack_unacceptable(struct zf_ctx *ctx, struct zft *ts, const struct tcp_in *in)
+{
+	if (in->len == 0 && !(in->flags & TCP_FLAG_FIN))
+		tcp_challenge_ack(ctx, ts);
+	else
+		ack_now(ctx, ts);
+}
+
 /* RFC 7323 5.3. True: the segment is old. */
 static bool
 paws_refuses(struct zf_ctx *ctx, struct zft *ts, const struct tcp_in *in)
@@ -133,10 +145,7 @@ paws_refuses(struct zf_ctx *ctx, struct zft *ts, const struct tcp_in *in)
 		return true; /* 3.2: silently */
 	if ((int32_t)(in->o.ts_val - ts->ts_recent) >= 0 || ctx->now - ts->ts_recent_at > PAWS_LIFE_S * ctx->hz)
 		return false;
-	if (!(in->flags & TCP_FLAG_SYN))
-		ack_now(ctx, ts);
-	else
-		tcp_challenge_ack(ctx, ts);
+	ack_unacceptable(ctx, ts, in);
 	return true;
 }
 
@@ -191,11 +200,7 @@ check_sequence(struct zf_ctx *ctx, struct zft *ts, struct tcp_in *in)
 		return true;
 	}
 	note_duplicate(ts, in);
-	/* Nothing that costs a stranger less than us: SYNs are answered within the limits of RFC 5961. */
-	if (in->flags & TCP_FLAG_SYN)
-		tcp_challenge_ack(ctx, ts);
-	else
-		ack_now(ctx, ts);
+	ack_unacceptable(ctx, ts, in);
 	return false;
 }
 
