@@ -26,6 +26,7 @@ agree(struct zf_ctx *ctx, struct zft *ts, const struct tcp_in *in)
 		       (in->flags & TCP_FLAG_ACK ? TCP_FLAG_ECE : TCP_FLAG_ECE | TCP_FLAG_CWR),
 	};
 
+	tcp_path_check(ctx, ts); /* the neighbour may be known since the SYN was held for it */
 	tcp_negotiate(ctx, ts, &h);
 }
 
