@@ -81,25 +81,31 @@ request(uint16_t type, uint16_t flags)
 }
 
 int
-netns_make_veth(void)
+netns_make_pair(const char *name, const char *other, bool other_in_peer)
 {
 	struct request r = request(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
 	struct ifinfomsg ifi = {0};
 	struct rtattr *info, *data, *peer;
 
 	put(&r, &ifi, sizeof(ifi));
-	put_attr(&r, IFLA_IFNAME, NETNS_OURS, sizeof(NETNS_OURS));
+	put_attr(&r, IFLA_IFNAME, name, strlen(name) + 1);
 	info = put_attr(&r, IFLA_LINKINFO, NULL, 0);
 	put_attr(&r, IFLA_INFO_KIND, "veth", 4);
 	data = put_attr(&r, IFLA_INFO_DATA, NULL, 0);
 	peer = put_attr(&r, VETH_INFO_PEER, NULL, 0);
 	put(&r, &ifi, sizeof(ifi));
-	put_attr(&r, IFLA_IFNAME, NETNS_PEER, sizeof(NETNS_PEER));
-	put_attr(&r, IFLA_NET_NS_FD, &peer_fd, sizeof(peer_fd));
+	put_attr(&r, IFLA_IFNAME, other, strlen(other) + 1);
+	put_attr(&r, IFLA_NET_NS_FD, other_in_peer ? &peer_fd : &ours_fd, sizeof(peer_fd));
 	end_attr(&r, peer);
 	end_attr(&r, data);
 	end_attr(&r, info);
 	return transact(&r);
+}
+
+int
+netns_make_veth(void)
+{
+	return netns_make_pair(NETNS_OURS, NETNS_PEER, true);
 }
 
 int

@@ -30,6 +30,8 @@ int netns_route(const char *ifname, uint32_t dst, uint8_t prefix_len);
 int netns_no_offloads(const char *ifname);
 /* Makes the veth pair afresh after netns_delete(). */
 int netns_make_veth(void);
+/* Another veth pair: @name in our namespace, @other in the peer's or in ours too. */
+int netns_make_pair(const char *name, const char *other, bool other_in_peer);
 /* Writes a value to /proc/sys/net/PATH; ignores what is not there. */
 void netns_sysctl(const char *path, const char *value);
 
