@@ -77,6 +77,7 @@ put_header(struct zf_ctx *ctx, struct zft *ts, uint8_t *p, const struct tcp_fram
 	ip->total_len = be16_from((uint16_t)(ts->hdr_len - ts->l3_off + opts + len));
 	if (zf_unlikely(!f->ect && (ip->tos & IP4_ECN_MASK) != 0)) {
 		ip->tos &= (uint8_t)~IP4_ECN_MASK;
+		ip->csum = BE16_C(0); /* the template's is that of the last fast send */
 		if (ts->sum_mode != TCP_SUM_OFFLOAD)
 			ip->csum = csum_finish(csum_ip4_hdr(ip, 5));
 	} else if (ts->sum_mode != TCP_SUM_OFFLOAD) {

@@ -5,7 +5,7 @@
 #include "ps_zft.h"
 
 /* The SYN was held for its neighbour; the header of what follows has to know the address that came since. */
-PKT_TEST(tcp_path_is_fresh_behind_the_handshake, "RFC 1122 2.3.2.2")
+PKT_TEST_IN(tcp_path_is_fresh_behind_the_handshake, "RFC 1122 2.3.2.2", PS_ALONE)
 {
 	struct ps *s = ps_open(.strangers = true);
 
@@ -19,4 +19,27 @@ PKT_TEST(tcp_path_is_fresh_behind_the_handshake, "RFC 1122 2.3.2.2")
 	ps_tcp_send(s, 100);
 	ps_out(s, "+0 P. 1:101(100) ack 1");
 	ps_in (s, "+.01 . 1:1(0) ack 101");
+}
+
+/* A fast send leaves its IP checksum in the header template; frames without ECT count theirs anew, without it. */
+PKT_TEST(tcp_checksum_without_ect_behind_a_fast_send, "RFC 3168 6.1.5")
+{
+	struct ps *s = ps_open(.attrs = "tcp_ecn=1");
+
+	ps_connect(s);
+	ps_out(s, "+0 SEW 0:0(0) <*>");
+	ps_in (s, "+.01 SE. 0:0(0) ack 1 <mss 1460>");
+	ps_out(s, "+0 . 1:1(0) ack 1");
+	ps_tcp_send(s, 100);
+	ps_out(s, "+0 [ip tos 2] P. 1:101(100) ack 1");
+	ps_in (s, "+.01 . 1:1(0) ack 101");
+	ps_tcp_send(s, 50);
+	ps_out(s, "+0 [ip tos 2] P. 101:151(50) ack 1");
+	ps_in (s, "+.01 P. 1:101(100) ack 151");
+	ps_out(s, "+.04 [ip tos 0] . 151:151(0) ack 101");
+	ps_tcp_recv(s, 100);
+	ps_tcp_send(s, 70);
+	ps_out(s, "+0 [ip tos 2] P. 151:221(70) ack 101");
+	ps_out(s, "+.1~+1 [ip tos 0] P. 151:221(70) ack 101");
+	ps_in (s, "+.01 . 101:101(0) ack 221");
 }
