@@ -50,10 +50,14 @@ update_window(struct zft *ts, tcpseq_t seq, tcpseq_t ack, uint16_t wnd)
 	ts->snd_wl2 = ack;
 }
 
-/* Any answer keeps a connection that probes a closed window alive (RFC 9293 3.8.6.1). */
+/* Any answer keeps a connection that probes a closed window alive (RFC 9293 3.8.6.1); so if the peer closed it over what
+ * was under way, and retransmissions are the probes (MUST-34).
+ */
 static void
 after_probe(struct zft *ts)
 {
+	if (ts->snd_wnd == 0)
+		ts->retries = 0;
 	if (ts->rtx_mode != RTX_PERSIST)
 		return;
 	ts->retries = 0;
@@ -172,8 +176,7 @@ static ZF_ALWAYS_INLINE void
 settle(struct zf_ctx *ctx, struct zft *ts)
 {
 	tcp_loss_limited(ts, false);
-	ts->rtx_mode = RTX_IDLE;
-	tcp_timer_set(ctx, ts, TCP_DUE_RTX, ctx->now + ts->rtt.rto);
+	tcp_arm_idle(ctx, ts);
 	tcp_fast_reset(ctx, ts);
 }
 

@@ -14,6 +14,7 @@
 
 #include "tcp/sendq.h"
 #include "tcp/tcp.h"
+#include "tcp/timer.h"
 
 /* At establishment: snd_una and snd_nxt are set. */
 void tcp_loss_init(struct zft *ts);
@@ -78,6 +79,23 @@ tcp_loss_limited(struct zft *ts, bool by_cwnd)
  * that a persist timer is left alone then.
  */
 void tcp_loss_arm(struct zf_ctx *ctx, struct zft *ts);
+
+/* RFC 8985 7.2: how long a peer may delay its ACK for a single segment, as a part of a second. */
+#define TCP_LOSS_DELACK_DIV 5u
+
+/* The same where nothing was in flight, backed off or wrong before this run, sent at ctx->now. */
+static ZF_ALWAYS_INLINE void
+tcp_loss_arm_first(struct zf_ctx *ctx, struct zft *ts)
+{
+	uint64_t wait = ts->rtt.rto;
+
+	ts->rtx_mode = RTX_RTO;
+	if (zf_likely((ts->flags & TF_SACK) != 0 && ts->rtt.srtt != 0)) {
+		ts->rtx_mode = RTX_TLP;
+		wait = ZF_MIN(2 * ts->rtt.srtt + ctx->hz / TCP_LOSS_DELACK_DIV, wait);
+	}
+	tcp_timer_set(ctx, ts, TCP_DUE_RTX, ctx->now + wait);
+}
 
 enum tcp_loss_verdict {
 	LOSS_NOTHING,

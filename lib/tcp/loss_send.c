@@ -6,9 +6,6 @@
 #include "tcp/output.h"
 #include "tcp/timer.h"
 
-/* RFC 8985 7.2: how long a peer may delay its ACK for a single segment. */
-#define MAX_DELACK_MS 200u
-
 uint32_t
 tcp_loss_next(struct zf_ctx *ctx, struct zft *ts)
 {
@@ -150,7 +147,7 @@ probe_due(const struct zf_ctx *ctx, const struct zft *ts, uint64_t rto_due)
 	if (pto == 0)
 		return rto_due;
 	if (head->next == ts->sq_unsent)
-		pto += ctx->hz / 1000 * MAX_DELACK_MS;
+		pto += ctx->hz / TCP_LOSS_DELACK_DIV;
 	return ZF_MIN(ZF_MAX(l->rto_base, l->sent_at) + pto, rto_due);
 }
 

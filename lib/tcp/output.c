@@ -308,6 +308,20 @@ send_lost(struct zf_ctx *ctx, struct zft *ts)
 	return ROUND_EMPTY;
 }
 
+void
+tcp_arm_idle(struct zf_ctx *ctx, struct zft *ts)
+{
+	const struct tcp_conf *c = &ctx->tcp->conf;
+	uint32_t restart = c->initial_cwnd != 0 ? c->initial_cwnd : 10u * ts->mss;
+
+	ts->rtx_mode = RTX_IDLE;
+	/* A window that is no larger than the restart window has nothing to lose. */
+	if (ts->cc.cwnd > restart && (ts->state == TCP_ESTABLISHED || ts->state == TCP_CLOSE_WAIT))
+		tcp_timer_set(ctx, ts, TCP_DUE_RTX, ctx->now + ts->rtt.rto);
+	else
+		tcp_timer_off(ts, TCP_DUE_RTX);
+}
+
 /* Which timer watches over what was sent, or over what could not be. */
 static void
 arm(struct zf_ctx *ctx, struct zft *ts, enum round_end end)
@@ -324,11 +338,7 @@ arm(struct zf_ctx *ctx, struct zft *ts, enum round_end end)
 			      ctx->now + tcp_rtt_backoff(&ts->rtt, ts->backoff, &ctx->tcp->conf.rtt));
 		return;
 	}
-	ts->rtx_mode = RTX_IDLE;
-	if (ts->state == TCP_ESTABLISHED || ts->state == TCP_CLOSE_WAIT)
-		tcp_timer_set(ctx, ts, TCP_DUE_RTX, ctx->now + ts->rtt.rto);
-	else
-		tcp_timer_off(ts, TCP_DUE_RTX);
+	tcp_arm_idle(ctx, ts);
 }
 
 static void

@@ -50,6 +50,9 @@ void tcp_send_syn(struct zf_ctx *ctx, struct zft *ts);
 void tcp_send_rst(struct zf_ctx *ctx, struct zft *ts);
 /* <SEQ=SND.UNA-1> without data: what a peer must answer. Keepalive, and the probe of a zero window. */
 void tcp_send_keepalive(struct zf_ctx *ctx, struct zft *ts);
+/* Nothing is in flight: the congestion window restarts if it stays so for a timeout (RFC 5681 4.1). */
+void tcp_arm_idle(struct zf_ctx *ctx, struct zft *ts);
+
 /* The ACK that RFC 5961 wants, if its limits allow. */
 void tcp_challenge_ack(struct zf_ctx *ctx, struct zft *ts);
 

@@ -111,7 +111,9 @@ send_fast(struct zf_ctx *ctx, struct zft *ts, const void *buf, uint32_t len)
 	ts->fast_send_bytes = ++ts->sq_segs >= TCP_SNDQ_SEGS - 1 ? 0 : ZF_MIN(ts->fast_send_bytes, ts->snd_room);
 	ts->loss.sent_at = ctx->now;
 	tcp_acked_all(ts);
-	if (ts->rtx_mode == RTX_IDLE || ts->due[TCP_DUE_RTX] == 0)
+	if (ts->sq_head == i && zf_likely(ts->backoff == 0))
+		tcp_loss_arm_first(ctx, ts);
+	else if (ts->rtx_mode == RTX_IDLE || ts->due[TCP_DUE_RTX] == 0)
 		tcp_loss_arm(ctx, ts);
 	ctx_count(ctx, CNT_TX_TCP);
 	ctx_leave(ctx);
@@ -177,39 +179,61 @@ queue_room(const struct zf_ctx *ctx, const struct zft *ts, bool *no_bufs)
 	return (uint32_t)ZF_MIN((uint64_t)bytes, (uint64_t)bufs * ts->mss + tail);
 }
 
-/* @len bytes of @s behind what is queued. Returns how many were; fewer only if the pool is empty. */
-static uint32_t
+/* Records and buffers for @len bytes from @seq on, linked: false, and none, if the pool is empty. */
+static bool
+take_runs(struct zf_ctx *ctx, const struct zft *ts, tcpseq_t seq, uint32_t len, uint32_t *first)
+{
+	struct tcp_room *r = ctx->tcp;
+	uint32_t *link = first, part;
+
+	for (*first = TCP_NONE; len > 0; len -= part) {
+		struct rte_mbuf *m = pkt_take(ctx->pool);
+		uint32_t i;
+
+		if (m == NULL) {
+			while ((i = *first) != TCP_NONE) {
+				*first = sq_seg(r, i)->next;
+				sq_put(ctx, r, i);
+			}
+			return false;
+		}
+		part = ZF_MIN((uint32_t)ts->mss, len);
+		part = ZF_MIN(part, (uint32_t)m->buf_len - TCP_PAYLOAD_OFF);
+		i = sq_take(r);
+		*sq_seg(r, i) = (struct tcp_txseg){
+			.m = m, .seq = seq, .next = TCP_NONE, .len = (uint16_t)part, .off = TCP_PAYLOAD_OFF};
+		r->tx_held++;
+		seq = seq_add(seq, part);
+		*link = i;
+		link = &sq_seg(r, i)->next;
+	}
+	return true;
+}
+
+/* @len bytes of @s behind what is queued: all of them, or none if the pool is empty. */
+static bool
 enqueue(struct zf_ctx *ctx, struct zft *ts, struct source *s, uint32_t len)
 {
 	struct tcp_room *r = ctx->tcp;
-	uint32_t left = len, part = ZF_MIN(tail_room(r, ts), len);
+	uint32_t part = ZF_MIN(tail_room(r, ts), len), i, next;
 
+	if (!take_runs(ctx, ts, seq_add(ts->snd_end, part), len - part, &i))
+		return false;
 	if (part > 0) {
 		struct tcp_txseg *g = sq_seg(r, ts->sq_tail);
 
 		copy_from(s, (uint8_t *)g->m->buf_addr + g->off + g->len, part);
 		g->len = (uint16_t)(g->len + part);
-		left -= part;
 	}
-	for (; left > 0; left -= part) {
-		struct rte_mbuf *m = pkt_take(ctx->pool);
-		uint32_t i;
+	for (; i != TCP_NONE; i = next) {
+		struct tcp_txseg *g = sq_seg(r, i);
 
-		if (m == NULL)
-			break;
-		part = ZF_MIN((uint32_t)ts->mss, left);
-		part = ZF_MIN(part, (uint32_t)m->buf_len - TCP_PAYLOAD_OFF);
-		i = sq_take(r);
-		*sq_seg(r, i) = (struct tcp_txseg){.m = m,
-						   .seq = seq_add(ts->snd_end, len - left),
-						   .len = (uint16_t)part,
-						   .off = TCP_PAYLOAD_OFF};
-		r->tx_held++;
-		copy_from(s, (uint8_t *)m->buf_addr + TCP_PAYLOAD_OFF, part);
+		next = g->next;
+		copy_from(s, (uint8_t *)g->m->buf_addr + g->off, g->len);
 		sq_append(r, ts, i);
 	}
-	ts->snd_end = seq_add(ts->snd_end, len - left);
-	return len - left;
+	ts->snd_end = seq_add(ts->snd_end, len);
+	return true;
 }
 
 static ssize_t
@@ -230,7 +254,7 @@ static ssize_t
 send_queued(struct zf_ctx *ctx, struct zft *ts, const struct iovec *iov, size_t len, int flags)
 {
 	struct source s = {iov, 0};
-	uint32_t room, take, done;
+	uint32_t room, take;
 	bool no_bufs;
 
 	tcp_flush(ctx, ts);
@@ -243,19 +267,18 @@ send_queued(struct zf_ctx *ctx, struct zft *ts, const struct iovec *iov, size_t 
 	if (room == 0)
 		return no_room(ctx, ts, false);
 	take = (uint32_t)ZF_MIN(len, (size_t)room);
-	done = enqueue(ctx, ts, &s, take);
-	if (done == 0)
+	if (!enqueue(ctx, ts, &s, take))
 		return no_room(ctx, ts, true);
-	if (done < len || (flags & MSG_MORE)) {
+	if (take < len || (flags & MSG_MORE)) {
 		ts->flags |= TF_MORE;
 	} else {
 		ts->flags &= ~(uint32_t)TF_MORE;
 		sq_seg(ctx->tcp, ts->sq_tail)->flags |= TXSEG_PSH;
 	}
-	if (done < len)
+	if (take < len)
 		ts->flags |= TF_WANT_OUT;
 	tcp_output(ctx, ts);
-	return done;
+	return take;
 }
 
 static ZF_NOINLINE ssize_t
