@@ -10,7 +10,7 @@ sq_split(struct tcp_room *r, struct zft *ts, uint32_t i, uint16_t len)
 	struct tcp_txseg *g = &r->segs[i], *h;
 	uint32_t k;
 
-	ZF_ASSERT(len > 0 && len < g->len);
+	ZF_ASSERT(len > 0 && (len < g->len || (len == g->len && (g->flags & TXSEG_FIN) != 0)));
 	k = sq_take(r);
 	if (k == TCP_NONE)
 		return false;
@@ -21,8 +21,12 @@ sq_split(struct tcp_room *r, struct zft *ts, uint32_t i, uint16_t len)
 	h->len = (uint16_t)(g->len - len);
 	g->next = k;
 	g->len = len;
-	g->flags &= (uint8_t)~(TXSEG_FIN | TXSEG_PSH);
-	if (g->m != NULL) {
+	g->flags &= (uint8_t)~TXSEG_FIN;
+	if (h->len == 0) { /* the FIN alone */
+		h->m = NULL;
+		h->flags &= (uint8_t)~(TXSEG_PSH | TXSEG_SHARED);
+	} else if (g->m != NULL) {
+		g->flags &= (uint8_t)~TXSEG_PSH;
 		g->flags |= TXSEG_SHARED;
 		h->flags |= TXSEG_SHARED;
 		/* sq_put() gives one reference back for each. */
