@@ -265,7 +265,8 @@ leave(struct loss_ack *w)
 
 	if (l->flags & LF_DSACK_ROUND && seq_geq(ts->snd_una, l->dsack_round))
 		l->flags &= (uint16_t)~LF_DSACK_ROUND;
-	if (l->flags & LF_ECN_ROUND && seq_geq(ts->snd_una, l->ecn_end))
+	/* CWR is in what begins at ecn_end: an ACK of just that much still echoes the old mark. */
+	if (l->flags & LF_ECN_ROUND && seq_gt(ts->snd_una, l->ecn_end))
 		l->flags &= (uint16_t)~LF_ECN_ROUND;
 	if (l->phase < LOSS_RECOVERY) {
 		if (l->flags & LF_UNDO && seq_gt(ts->snd_una, l->undo_end))
