@@ -162,16 +162,16 @@ tcp_flush(struct zf_ctx *ctx, struct zft *ts)
 	tcp_pend(ctx, ts);
 }
 
-/* Everything sent is acknowledged and no ACK is due at once: the rest state of request and response. */
+/* Nothing to send, nothing wrong, no ACK due at once: request and response between two messages. */
 static ZF_ALWAYS_INLINE bool
-is_settled(const struct zf_ctx *ctx, const struct zft *ts)
+is_quiet(const struct zf_ctx *ctx, const struct zft *ts)
 {
-	return ts->sq_head == TCP_NONE && ts->state == TCP_ESTABLISHED && tcp_loss_can_fast(ts) &&
+	return ts->sq_unsent == TCP_NONE && ts->state == TCP_ESTABLISHED && tcp_loss_can_fast(ts) &&
 	       !(ts->flags & (TF_ACK_NOW | TF_PENDING | TF_CWR | TF_ECE | TF_FIN_QUEUED)) &&
 	       ts->path_gen == ctx->ip->env_gen && ts->path.resolved;
 }
 
-/* What output() does then, which has nothing to send. */
+/* What output() does then if everything is acknowledged. */
 static ZF_ALWAYS_INLINE void
 settle(struct zf_ctx *ctx, struct zft *ts)
 {
@@ -185,6 +185,7 @@ tcp_run_owed(struct zf_ctx *ctx)
 {
 	struct tcp_room *r = ctx->tcp;
 	uint32_t i = r->owed_head;
+	tcpseq_t una;
 
 	r->owed_head = TCP_NONE;
 	ctx->owed &= ~(uint32_t)CTX_OWED_TCP;
@@ -193,10 +194,18 @@ tcp_run_owed(struct zf_ctx *ctx)
 
 		i = ts->owed_next;
 		ts->flags &= ~(uint32_t)TF_OWED;
+		una = ts->snd_una;
 		work_off(ctx, ts);
-		if (zf_likely(is_settled(ctx, ts)))
+		if (zf_unlikely(!is_quiet(ctx, ts))) {
+			if (!(ts->flags & TF_PENDING))
+				tcp_output(ctx, ts);
+		} else if (ts->sq_head == TCP_NONE) {
 			settle(ctx, ts);
-		else if (!(ts->flags & TF_PENDING))
-			tcp_output(ctx, ts);
+		} else {
+			tcp_loss_limited(ts, false);
+			if (!seq_eq(una, ts->snd_una)) /* else its timer runs since it was sent */
+				tcp_loss_arm(ctx, ts);
+			tcp_fast_update(ctx, ts);
+		}
 	}
 }
