@@ -766,13 +766,13 @@ PKT_TEST(tcp_ecn_echo_before_cwr_is_the_old_one, "RFC 3168 6.1.2")
 
 	send_segs(s, 10);
 	for (unsigned i = 0; i < 10; i++)
-		ps_out(s, "+0 . %u:%u(1000) ack 1", 1 + 1000 * i, 1001 + 1000 * i);
+		ps_out(s, "+0 [ip tos 2] . %u:%u(1000) ack 1", 1 + 1000 * i, 1001 + 1000 * i);
 	ps_in(s, "+.1 E. 1:1(0) ack 1001");
 	PS_EQ(s, ps_probe(s)->ssthresh, 4500);
 	ps_in(s, "+0 E. 1:1(0) ack 10001"); /* all there was: the peer cannot have seen CWR */
 	PS_EQ(s, ps_probe(s)->ssthresh, 4500);
 	send_segs(s, 1);
-	ps_out(s, "+0 W. 10001:11001(1000) ack 1");
+	ps_out(s, "+0 [ip tos 2] W. 10001:11001(1000) ack 1");
 }
 
 PKT_TEST(tcp_ecn_marks_are_echoed, "RFC 3168 6.1.3, attribute tcp_ecn")
