@@ -65,6 +65,31 @@ ex_number(const char *what, const char *text, long min, long max)
 }
 
 uint64_t
+ex_bytes(const char *what, const char *text, uint64_t min)
+{
+	static const char units[] = "KMG";
+	const char *unit;
+	int shift = 0;
+	char *end;
+	long long v;
+
+	errno = 0;
+	v = strtoll(text, &end, 10);
+	unit = *end == '\0' ? NULL : strchr(units, *end);
+	if (unit != NULL) {
+		shift = 10 * (int)(unit - units + 1);
+		end++;
+	}
+	if (errno != 0 || end == text || *end != '\0' || v < 0 || v > (INT64_MAX >> shift) ||
+	    ((uint64_t)v << shift) < min) {
+		fprintf(stderr, "%s \"%s\" is not a number of bytes from %llu on, such as 1000000, 64K, 20M or 1G\n", what,
+			text, (unsigned long long)min);
+		exit(EX_USAGE);
+	}
+	return (uint64_t)v << shift;
+}
+
+uint64_t
 ex_now_ns(void)
 {
 	struct timespec ts;

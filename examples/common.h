@@ -16,6 +16,8 @@
 #define EX_FAILED  1 /* a call of the library failed */
 #define EX_USAGE   2 /* the command line is wrong */
 #define EX_SILENCE 3 /* the other side never answered */
+#define EX_BROKEN  4 /* the connection ended before its work was done */
+#define EX_WRONG   5 /* what arrived is not what was sent */
 
 /* "call: value (text)" to stderr, then exit(EX_FAILED); for calls that return a negative errno code. */
 void ex_try(const char *call, long rc);
@@ -26,6 +28,9 @@ struct sockaddr_in ex_addr(const char *text);
 
 /* A whole number within [min, max]; a message that names @what and exit(EX_USAGE) otherwise. */
 long ex_number(const char *what, const char *text, long min, long max);
+
+/* A number of bytes, at least @min; K, M and G behind it count in 1024s. Otherwise as ex_number(). */
+uint64_t ex_bytes(const char *what, const char *text, uint64_t min);
 
 /* Nanoseconds of CLOCK_MONOTONIC. */
 uint64_t ex_now_ns(void);
