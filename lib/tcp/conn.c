@@ -80,7 +80,8 @@ tcp_fast_recv_update(struct zf_ctx *ctx, struct zft *ts)
 	ts->fast_recv = TCP_FAST_NONE;
 	/* In recovery every acknowledgement counts at once; beyond a hole the next segment may close it. */
 	if (ts->state != TCP_ESTABLISHED || !(ts->flags & TF_APP) || !ctx->tcp->conf.fast_path ||
-	    ts->ooo_head != TCP_NONE || (ts->flags & (TF_ECE | TF_FIN_RCVD)) != 0 || !tcp_loss_can_fast(ts))
+	    ts->ooo_head != TCP_NONE || (ts->flags & (TF_ECE | TF_FIN_RCVD)) != 0 || !tcp_loss_can_fast(ts) ||
+	    ts->soft_error != 0)
 		return;
 	memcpy(&ts->fast_recv, bytes, sizeof(bytes));
 }
@@ -136,6 +137,7 @@ tcp_established(struct zf_ctx *ctx, struct zft *ts)
 	ts->snd_end = ts->snd_nxt;
 	tcp_loss_init(ts);
 	ts->last_rcvd = ctx->now;
+	ts->soft_error = 0;
 	ts->rcv_mss = TCP_MSS_DEFAULT;
 	tcp_set_state(ctx, ts, TCP_ESTABLISHED);
 	if (c->keepalive)
@@ -228,6 +230,7 @@ tcp_end(struct zf_ctx *ctx, struct zft *ts, int error)
 	detach(ctx, ts);
 	if (error != 0 && ts->error == 0)
 		ts->error = (uint16_t)error;
+	ts->soft_error = 0;
 	tcp_set_state(ctx, ts, TCP_CLOSE);
 	if (!(ts->flags & TF_APP) && (ts->flags & TF_ACCEPT) && error != 0 && ts->rxq_bytes == 0) {
 		/* Ended before it was accepted, and nothing to read in it: nobody misses it. */

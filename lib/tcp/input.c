@@ -293,6 +293,10 @@ tcp_input_conn(struct zf_ctx *ctx, struct zft *ts, struct tcp_in *in)
 		ts->ts_recent = in->o.ts_val;
 		ts->ts_recent_at = ctx->now;
 	}
+	if (zf_unlikely(ts->soft_error != 0) && seq_lt(ts->snd_una, in->ack)) {
+		ts->soft_error = 0; /* the network has recovered */
+		tcp_fast_recv_update(ctx, ts);
+	}
 	tcp_pend(ctx, ts);
 	if (!tcp_input_ack(ctx, ts, in))
 		return CNT_RX_TCP;
