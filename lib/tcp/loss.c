@@ -46,34 +46,38 @@ struct popped {
 	uint8_t flags;
 };
 
-static ZF_ALWAYS_INLINE void
-pop_head(struct zf_ctx *ctx, struct zft *ts, struct popped *p)
+static ZF_ALWAYS_INLINE struct popped
+pop_head(struct zf_ctx *ctx, struct zft *ts)
 {
 	struct tcp_room *r = ctx->tcp;
 	uint32_t i = ts->sq_head;
 	const struct tcp_txseg *g = sq_seg(r, i);
+	struct popped p = {.sent = g->sent, .end = sq_end(g), .n = 1, .flags = g->flags};
 
-	p->sent = g->sent;
-	p->end = sq_end(g);
-	p->flags = g->flags;
-	p->n++;
 	ts->sq_head = g->next;
 	sq_put(ctx, r, i);
+	return p;
 }
 
-static ZF_NOINLINE void
-pop_many(struct zf_ctx *ctx, struct zft *ts, tcpseq_t ack, struct popped *p)
+static ZF_NOINLINE struct popped
+pop_many(struct zf_ctx *ctx, struct zft *ts, tcpseq_t ack)
 {
+	struct popped p = {0};
+
 	while (ts->sq_head != TCP_NONE) {
 		struct tcp_txseg *g = sq_seg(ctx->tcp, ts->sq_head);
+		uint32_t n;
 
 		if (seq_lt(ack, sq_end(g))) {
 			if (seq_gt(ack, g->seq))
 				trim_head(g, ack);
-			return;
+			break;
 		}
-		pop_head(ctx, ts, p);
+		n = p.n;
+		p = pop_head(ctx, ts);
+		p.n += n;
 	}
+	return p;
 }
 
 /* Good times: nothing is marked, so the runs go without a look at their marks, and the last of them is the newest. */
@@ -81,12 +85,12 @@ static ZF_ALWAYS_INLINE void
 ack_plain(struct zf_ctx *ctx, struct zft *ts, tcpseq_t ack, struct tcp_delivery *d)
 {
 	struct tcp_loss *l = &ts->loss;
-	struct popped p = {0};
+	struct popped p;
 
 	if (zf_likely(ts->sq_head != TCP_NONE && seq_eq(ack, sq_end(sq_seg(ctx->tcp, ts->sq_head)))))
-		pop_head(ctx, ts, &p);
+		p = pop_head(ctx, ts);
 	else
-		pop_many(ctx, ts, ack, &p);
+		p = pop_many(ctx, ts, ack);
 	una_moved(ctx, ts, ack, d);
 	if (zf_unlikely(p.n == 0))
 		return;

@@ -4,6 +4,7 @@
  * round trip; cwnd is 10 runs then.
  */
 #include "loss_help.h"
+#include "tcp/output.h"
 
 static void
 good_times(void)
@@ -106,6 +107,21 @@ many_holes(void)
 	ACK(11);
 	SENT("r1 r3 r5");
 	CU_ASSERT(b.d.recovered);
+}
+
+/* A hole found while the retransmission of one before it is on its way. */
+static void
+second_hole(void)
+{
+	bench_start(TF_SACK);
+	bench_queue(10);
+	bench_wait(RTT);
+	ACK(1, 2, 5);
+	CU_ASSERT_EQUAL(b.ts.loss.lost, MSS);
+	bench_wait(RTT / 8);
+	ACK(1, 6, 9, 2, 5);
+	CU_ASSERT_EQUAL(b.ts.loss.lost, 2 * MSS);
+	SENT("1 2 3 4 5 6 7 8 9 10 r1 r5");
 }
 
 static void
@@ -337,6 +353,28 @@ dsack_undoes(void)
 }
 
 static void
+dsack_of_something_older(void)
+{
+	bench_start(TF_SACK);
+	bench_queue(10);
+	bench_wait(RTT);
+	ACK(4);
+	ACK(4, 5, 8);
+	CU_ASSERT_EQUAL(b.n_again, 1);
+	ACK(4, 2, 3, 5, 8); /* a copy that the network made */
+	CU_ASSERT(b.d.dsack);
+	CU_ASSERT(!b.d.undone);
+	CU_ASSERT_EQUAL(b.ts.loss.reo_mult, 2);
+	ACK(8, 2, 3); /* the round trip is not over */
+	CU_ASSERT(b.d.dsack);
+	CU_ASSERT_EQUAL(b.ts.loss.reo_mult, 2);
+	ACK(11);
+	ACK(11, 2, 3);
+	CU_ASSERT_EQUAL(b.ts.loss.reo_mult, 3);
+	CU_ASSERT_EQUAL(b.ts.cc.ssthresh, 7 * MSS / 2);
+}
+
+static void
 dsack_that_comes_too_late(void)
 {
 	bench_start(TF_SACK);
@@ -463,7 +501,7 @@ needed_timeout_is_not_undone(void)
 	b.ts.flags |= TF_TS;
 	bench_queue(10);
 	bench_timer(RTX_RTO);
-	o.ts_ecr = (uint32_t)(b.ctx.now / MS);
+	o.ts_ecr = tcp_ts_now(&b.ctx, 0);
 	bench_wait(RTT);
 	bench_ack_opts(bench_seq(2), &o);
 	CU_ASSERT(!b.d.undone);
@@ -486,6 +524,12 @@ rescue(void)
 	ACK(1, 2, 7);
 	SENT("");
 	CU_ASSERT_EQUAL(b.ts.loss.lost, MSS);
+	/* Once in a recovery. */
+	b.ts.cc.cwnd = 20 * MSS;
+	bench_queue(1);
+	bench_wait(2 * RTT);
+	ACK(1, 2, 7);
+	SENT("9");
 }
 
 static void
@@ -640,6 +684,13 @@ shredding(void)
 		}
 		tcp_loss_ack(&b.ctx, &b.ts, b.ts.snd_una, &o, true, &b.d);
 	}
+	/* All but the last byte of a run, all but the first of the next. */
+	for (uint32_t n = 0; n < 2; n++) {
+		struct tcp_opts o = {.have = TCP_OPT_SACK, .n_sack = 1};
+
+		o.sack[0] = (struct tcp_sack_block){seq_add(bench_seq(5), n), seq_add(bench_seq(6), n - 1)};
+		tcp_loss_ack(&b.ctx, &b.ts, b.ts.snd_una, &o, true, &b.d);
+	}
 	tcp_loss_check(&b.room, &b.ts);
 	CU_ASSERT_EQUAL(b.ts.sq_segs, 400);
 	CU_ASSERT_EQUAL(b.ts.loss.sacked, 0);
@@ -666,6 +717,7 @@ static const struct unit_test tests[] = {
 	UNIT(partly_acknowledged_run_is_trimmed),
 	UNIT(three_sacks_are_a_loss),
 	UNIT(many_holes),
+	UNIT(second_hole),
 	UNIT(without_sack),
 	UNIT(no_reentry_ends_with_the_round),
 	UNIT(tail_loss),
@@ -675,6 +727,7 @@ static const struct unit_test tests[] = {
 	UNIT(lost_retransmission),
 	UNIT(reordering_is_waited_for),
 	UNIT(dsack_undoes),
+	UNIT(dsack_of_something_older),
 	UNIT(dsack_that_comes_too_late),
 	UNIT(patience_grows_and_ends),
 	UNIT(reneging),
