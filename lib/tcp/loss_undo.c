@@ -69,7 +69,7 @@ loss_take_dsack(struct loss_ack *w, const struct tcp_sack_block *b)
 		l->flags &= (uint16_t)~LF_TLP;
 		return;
 	}
-	if (!(l->flags & LF_DSACK_ROUND) || seq_geq(ts->snd_una, l->dsack_round)) {
+	if (!(l->flags & LF_DSACK_ROUND) || (w->d->acked != 0 && seq_geq(ts->snd_una, l->dsack_round))) {
 		l->flags |= LF_DSACK_ROUND;
 		l->dsack_round = ts->snd_nxt;
 		l->reo_mult = (uint8_t)ZF_MIN(l->reo_mult + 1, UINT8_MAX);

@@ -633,9 +633,11 @@ marks_of_congestion(void)
 	CU_ASSERT(!tcp_loss_ecn(&b.ctx, &b.ts));
 	ACK(11);
 	CU_ASSERT(!tcp_loss_ecn(&b.ctx, &b.ts));
-	ACK(13);
+	ACK(13); /* CWR left behind it */
+	CU_ASSERT(!tcp_loss_ecn(&b.ctx, &b.ts));
+	ACK(14);
 	CU_ASSERT(tcp_loss_ecn(&b.ctx, &b.ts));
-	ACK(13, 15, 18);
+	ACK(14, 16, 19);
 	CU_ASSERT_EQUAL(b.ts.loss.phase, LOSS_RECOVERY);
 	CU_ASSERT(!tcp_loss_ecn(&b.ctx, &b.ts));
 }
