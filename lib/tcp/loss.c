@@ -348,7 +348,8 @@ ack_slow(struct zf_ctx *ctx, struct zft *ts, tcpseq_t ack, const struct tcp_opts
 		leave(&w);
 	if (!(ts->flags & TF_SACK))
 		reno_detect(&w, dup);
-	else if (l->n_sacked != 0 || l->retrans != 0)
+	else if (ts->sq_head != ts->sq_unsent)
+		/* Also with nothing SACKed: a retransmission that arrived proves older segments behind it lost. */
 		w.new_lost += loss_detect(ctx, ts);
 	else
 		l->flags &= (uint16_t)~LF_REORDER;

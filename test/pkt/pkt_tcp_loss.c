@@ -647,6 +647,19 @@ PKT_TEST(tcp_retransmission_that_gets_lost, "RFC 8985 3.3")
 	PS_EQ(s, ps_probe(s)->recovery, ZT_TCP_RECOVERY);
 }
 
+PKT_TEST(tcp_losses_behind_a_retransmission, "RFC 8985 6.2")
+{
+	struct ps *s = EST(.attrs = RENO, .peer_sack = true);
+
+	send_segs(s, 40);
+	segs(s, 0, 10);
+	sack(s, .1, 0, 1, 5);
+	segs(s, 0, 1);
+	ack(s, .1, 5); /* 0 was sent again after 5 to 9, so these are lost: no timeout is waited for */
+	segs(s, 5, 6);
+	ps_ignore(s, 0);
+}
+
 PKT_TEST(tcp_gives_up_after_tcp_retries, "RFC 9293 3.8.3, attribute tcp_retries")
 {
 	struct ps *s = EST(.attrs = "tcp_retries=4");
