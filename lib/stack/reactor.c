@@ -13,6 +13,7 @@
 #include "ip/icmp.h"
 #include "stack/stack.h"
 #include "tcp/fast.h"
+#include "tcp/sendq.h"
 #include "udp/udp_fast.h"
 
 /* Checksum verdict of the port, from mbuf flags to the parser's. */
@@ -349,7 +350,7 @@ run_owed(struct zf_ctx *ctx)
 		ctx->visible = 1;
 	}
 	if ((ctx->owed & CTX_OWED_BUF_RETRY) && pool_free_count(ctx->pool) > 0 &&
-	    ctx->tcp->tx_held < ctx->tcp->tx_held_max) {
+	    sq_bufs_left(ctx) > 0) {
 		ctx->owed &= ~(uint32_t)CTX_OWED_BUF_RETRY;
 		ctx->visible = 1;
 	}

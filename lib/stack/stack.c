@@ -135,14 +135,20 @@ configure_addrs(struct zf_ctx *ctx, const struct zf_attr *attr)
 	return 0;
 }
 
+/* Buffers that sends always find: half of them for frames under way, half for what TCP may have to send again. */
+static uint32_t
+send_budget(const struct port_info *info, uint32_t n_bufs)
+{
+	return ZF_MIN(ZF_MAX(info->tx_ring, 64u), n_bufs / 4);
+}
+
 /* What received buffers may take: the receive ring and some sends always find theirs. */
 static uint32_t
 hold_budget(const struct port_info *info, uint32_t n_bufs)
 {
 	uint32_t ring = ZF_MIN(info->rx_ring, n_bufs / 2);
-	uint32_t send = ZF_MIN(ZF_MAX(info->tx_ring, 64u), n_bufs / 4);
 
-	return ZF_MAX(n_bufs - ring - send, 1u);
+	return ZF_MAX(n_bufs - ring - send_budget(info, n_bufs), 1u);
 }
 
 static void
@@ -193,7 +199,7 @@ start(struct zf_stack *st, const struct zf_attr *attr, uint32_t n_bufs)
 	ctx->udp->queue_limit = ctx->rx_hold_max;
 	ctx->udp->can_rx = attr->rx_ring_max > 0;
 	ctx->udp->can_tx = attr->tx_ring_max > 0;
-	tcp_room_init(ctx, n_bufs);
+	tcp_room_init(ctx, send_budget(info, n_bufs) / 2, n_bufs / 2);
 	ctx_enter(ctx);
 	port_service(st->port);
 	output_netif_run(ctx);

@@ -65,6 +65,7 @@ tcp_run_pending(struct zf_ctx *ctx)
 		tcp_output(ctx, ts);
 	}
 	tcp_out_flush(ctx);
+	sq_return(ctx);
 }
 
 uint32_t

@@ -137,7 +137,7 @@ make_lists(struct zf_ctx *ctx, struct tcp_room *r)
 }
 
 void
-tcp_room_init(struct zf_ctx *ctx, uint32_t n_bufs)
+tcp_room_init(struct zf_ctx *ctx, uint32_t tx_own, uint32_t tx_top)
 {
 	struct tcp_room *r = ctx->tcp;
 
@@ -147,8 +147,8 @@ tcp_room_init(struct zf_ctx *ctx, uint32_t n_bufs)
 	tcp_ooo_init(r->ooo);
 	tcp_syn_init(ctx);
 	r->owed_head = r->pend_head = r->pend_tail = TCP_NONE;
-	/* The rest is for the receive ring and what received data holds. */
-	r->tx_held_max = ZF_MAX(n_bufs / 2, 1u);
+	r->tx_held_own = r->tx_held_max = ZF_MAX(tx_own, 1u);
+	r->tx_held_top = ZF_MAX(tx_top, r->tx_held_own);
 	r->key.k[0] = rng_next64(&ctx->rng);
 	r->key.k[1] = rng_next64(&ctx->rng);
 	r->rst_limit = (struct output_limit){.last = ctx->now, .tokens = 200, .burst = 200, .per_s = 1000};

@@ -170,7 +170,7 @@ queue_room(const struct zf_ctx *ctx, const struct zft *ts, bool *no_bufs)
 	uint32_t queued = seq_sub(ts->snd_end, ts->snd_una);
 	uint32_t bytes = queued < TCP_SNDQ_BYTES ? TCP_SNDQ_BYTES - queued : 0;
 	uint32_t segs = ts->sq_segs < TCP_SNDQ_SEGS - 1 ? TCP_SNDQ_SEGS - 1 - ts->sq_segs : 0;
-	uint32_t bufs = r->tx_held < r->tx_held_max ? r->tx_held_max - r->tx_held : 0;
+	uint32_t bufs = sq_bufs_left(ctx);
 	uint32_t tail = tail_room(r, ts);
 
 	bufs = ZF_MIN(bufs, r->n_free_seg > r->max_zft ? r->n_free_seg - r->max_zft : 0);
@@ -202,6 +202,7 @@ take_runs(struct zf_ctx *ctx, const struct zft *ts, tcpseq_t seq, uint32_t len, 
 		i = sq_take(r);
 		*sq_seg(r, i) = (struct tcp_txseg){
 			.m = m, .seq = seq, .next = TCP_NONE, .len = (uint16_t)part, .off = TCP_PAYLOAD_OFF};
+		sq_borrow(ctx);
 		r->tx_held++;
 		seq = seq_add(seq, part);
 		*link = i;

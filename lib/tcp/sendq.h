@@ -81,6 +81,42 @@ sq_append(struct tcp_room *r, struct zft *ts, uint32_t i)
  */
 bool sq_split(struct tcp_room *r, struct zft *ts, uint32_t i, uint16_t len);
 
+/* How many more buffers there may be in send queues. */
+static inline uint32_t
+sq_bufs_left(const struct zf_ctx *ctx)
+{
+	const struct tcp_room *r = ctx->tcp;
+	uint32_t most = r->tx_held_max + ctx->rx_hold_max - ZF_MIN(ctx->rx_held + 1, ctx->rx_hold_max);
+
+	most = ZF_MIN(most, r->tx_held_top);
+	return most > r->tx_held ? most - r->tx_held : 0;
+}
+
+/* One more is going to be taken: of what received data may hold, if there is none of our own. */
+static inline void
+sq_borrow(struct zf_ctx *ctx)
+{
+	struct tcp_room *r = ctx->tcp;
+
+	if (r->tx_held >= r->tx_held_max && sq_bufs_left(ctx) > 0) {
+		r->tx_held_max++;
+		ctx->rx_hold_max--;
+	}
+}
+
+/* What was borrowed and is not needed any more goes back; every now and then. */
+static inline void
+sq_return(struct zf_ctx *ctx)
+{
+	struct tcp_room *r = ctx->tcp;
+	uint32_t need = ZF_MAX(r->tx_held, r->tx_held_own);
+
+	if (r->tx_held_max > need) {
+		ctx->rx_hold_max += r->tx_held_max - need;
+		r->tx_held_max = need;
+	}
+}
+
 /* Drop everything that is queued. */
 void sq_clear(struct zf_ctx *ctx, struct zft *ts);
 

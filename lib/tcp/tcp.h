@@ -260,7 +260,12 @@ struct tcp_room {
 	uint32_t app_zft;       /* in the application's hands */
 	uint32_t busy_zft;      /* connections in a synchronized or opening state: what quiescence waits for */
 	uint32_t open_zftl;
-	uint32_t tx_held, tx_held_max; /* buffers in send queues, and how many there may be */
+	/* Buffers in send queues, and how many there may be before some are borrowed from what received data may hold
+	 * (ctx->rx_hold_max): their sum is constant, so that frames are received and sent whatever is queued.
+	 */
+	uint32_t tx_held, tx_held_max;
+	uint32_t tx_held_own;   /* not borrowed */
+	uint32_t tx_held_top;   /* with all that may be */
 	uint32_t owed_head;     /* cut-through work of the last poll */
 	uint32_t pend_head, pend_tail; /* connections with something to send */
 	uint32_t n_out;
@@ -298,7 +303,8 @@ zftl_ctx(const struct zftl *tl)
 
 /* room.c. Room and tables from the arena; called twice, see arena.h. NULL in the dry run. */
 struct tcp_room *tcp_room_take(struct arena *a, const struct zf_attr *attr, uint32_t n_bufs);
-void tcp_room_init(struct zf_ctx *ctx, uint32_t n_bufs);
+/* @tx_own: buffers that send queues may always hold, @tx_top: at most, see tx_held. */
+void tcp_room_init(struct zf_ctx *ctx, uint32_t tx_own, uint32_t tx_top);
 /* Everything ends at once: buffers go home, addresses are free, peers may find out by a reset. */
 void tcp_room_fini(struct zf_ctx *ctx);
 /* Nothing left to send or to close; see zf_stack_is_quiescent(). */
