@@ -164,6 +164,9 @@ void netif_unbind(struct netif *n, unsigned slot, uint8_t proto, be32_t lip, be1
 		  be16_t rport);
 /* Have room for @more bindings (of UDP: half as many), so that they allocate nothing. 0 or -ENOMEM. */
 int netif_bind_reserve(struct netif *n, uint32_t more);
+#if defined(ZF_TEST) && ZF_TEST
+extern bool netif_bind_no_memory; /* the table cannot grow */
+#endif
 /* Stacks that want a packet with these addresses: the pair's owner, else the wildcard's; all of @many. */
 uint64_t netif_bind_owners(struct netif *n, uint8_t proto, be32_t lip, be16_t lport, be32_t rip,
 			   be16_t rport, bool many);

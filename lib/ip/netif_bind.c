@@ -166,12 +166,18 @@ remove_at(struct netif_binds *t, uint32_t hole)
 	t->tab[hole] = (struct netif_bind){0, 0};
 }
 
+#if defined(ZF_TEST) && ZF_TEST
+bool netif_bind_no_memory;
+#else
+#define netif_bind_no_memory false
+#endif
+
 static int
 resize(struct netif_binds *t, uint64_t places)
 {
 	struct netif_bind *old = t->tab;
 	uint32_t n_old = old != NULL ? t->mask + 1 : 0;
-	struct netif_bind *tab = places <= PLACES_MAX ? calloc(places, sizeof(*tab)) : NULL;
+	struct netif_bind *tab = places <= PLACES_MAX && !netif_bind_no_memory ? calloc(places, sizeof(*tab)) : NULL;
 
 	if (tab == NULL)
 		return -ENOMEM;

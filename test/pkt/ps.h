@@ -49,7 +49,9 @@ enum ps_mode {
 	 * path on and initial sequence numbers far from the wrap.
 	 */
 	PS_SLOW,       /* tcp_fast_path=0: must send what PS_NORMAL does */
-	PS_WRAP,       /* both sides' sequence numbers wrap within the first data */
+	PS_WRAP,       /* both sides' sequence numbers wrap within the first data; the port verifies checksums, as it
+			* must for segments to be cut through
+			*/
 	PS_SLOW_WRAP,  /* both: must send what PS_WRAP does */
 	PS_MODES
 };

@@ -99,6 +99,7 @@ ps_mode_apply(struct mem_cfg *c)
 		c->split_at[2] = 700;
 		break;
 	case PS_RX_JUDGED:
+	case PS_WRAP: /* nothing that the stack has to sum up itself is cut through */
 		c->caps |= PORT_CSUM_RX;
 		c->rx_judges = true;
 		break;

@@ -10,7 +10,7 @@
 
 static const struct {
 	enum ps_mode fast, slow;
-} pairs[] = {{PS_NORMAL, PS_SLOW}, {PS_WRAP, PS_SLOW_WRAP}};
+} pairs[] = {{PS_NORMAL, PS_SLOW}, {PS_RX_JUDGED, PS_SLOW}, {PS_WRAP, PS_SLOW_WRAP}};
 
 static struct {
 	struct ps_sent *t;
