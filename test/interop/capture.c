@@ -39,7 +39,7 @@ capture_begin(const char *ifname)
 	struct sock_filter snap = BPF_STMT(BPF_RET | BPF_K, SNAP);
 	struct sock_fprog prog = {1, &snap};
 	struct tpacket_req3 req = {.tp_block_size = BLOCK, .tp_block_nr = BLOCKS, .tp_frame_size = 2048,
-				   .tp_frame_nr = BLOCK / 2048 * BLOCKS, .tp_retire_blk_tov = 50};
+				   .tp_frame_nr = BLOCK / 2048 * BLOCKS, .tp_retire_blk_tov = 60000};
 	struct sockaddr_ll l = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL),
 				.sll_ifindex = (int)if_nametoindex(ifname)};
 	int version = TPACKET_V3, rc;
@@ -99,11 +99,10 @@ write_file(const char *file)
 
 	if (f == NULL)
 		return -errno;
-	usleep(100000); /* the last block is due */
-	while (n_full < BLOCKS && block(first + n_full)->hdr.bh1.block_status & TP_STATUS_USER)
-		n_full++;
+	capture_turn();
 	fwrite(head, sizeof(head), 1, f);
-	for (uint32_t i = 0; i < n_full; i++)
+	/* The last one is not full yet; nothing is under way that would change it. */
+	for (uint32_t i = 0; i <= n_full && i < BLOCKS; i++)
 		write_block(f, block(first + i));
 	return fclose(f) == 0 ? 0 : -errno;
 }

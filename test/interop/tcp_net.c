@@ -44,23 +44,31 @@ rebuild(enum between what)
 	return rc < 0 ? rc : peer_net_up(&step);
 }
 
-/* Frames as they would be on a wire: no super-frames, checksums made. */
+/* Frames as they would be on a wire: no super-frames, checksums made. And the usual congestion control, not the machine's
+ * choice.
+ */
 static void
 as_on_a_wire(void)
 {
 	netns_enter_peer();
+	netns_sysctl("ipv4/tcp_congestion_control", "reno"); /* the one that everybody may choose */
 	CU_ASSERT_EQUAL(netns_no_offloads(NETNS_PEER), 0);
 	netns_leave();
 }
 
-/* On the kernel's side, which sees both directions: the stack's packet socket passes by taps of its own end. */
+/* What the stack sends and receives. Its own interface does not show what it sends, so the other end of that pair. */
 static void
 watch(void)
 {
-	netns_enter_peer();
-	if (capture_begin(NETNS_PEER) < 0)
-		printf("\n  no capture: %s ", strerror(errno));
-	netns_leave();
+	int rc;
+
+	if (now_between == BETWEEN_NOTHING)
+		netns_enter_peer();
+	rc = capture_begin(now_between == BETWEEN_NOTHING ? NETNS_PEER : BOX_OURS);
+	if (now_between == BETWEEN_NOTHING)
+		netns_leave();
+	if (rc < 0)
+		printf("\n  no capture: %s ", strerror(-rc));
 }
 
 bool
@@ -199,11 +207,11 @@ between_nft(unsigned int to_peer_percent, unsigned int to_us_percent)
 
 	(void)shell("nft delete table netdev zf");
 	snprintf(text, sizeof(text),
-		 "nft 'table netdev zf {"
-		 " chain up { type filter hook ingress device " BOX_OURS " priority 0;"
-		 " meta protocol ip numgen random mod 100 < %u drop; fwd to " BOX_PEER "; };"
-		 " chain down { type filter hook ingress device " BOX_PEER " priority 0;"
-		 " meta protocol ip numgen random mod 100 < %u drop; fwd to " BOX_OURS "; } }'",
+		 "nft 'table netdev zf {\n"
+		 "chain up {\n type filter hook ingress device " BOX_OURS " priority 0;\n"
+		 "meta protocol ip numgen random mod 100 < %u drop\n fwd to " BOX_PEER "\n}\n"
+		 "chain down {\n type filter hook ingress device " BOX_PEER " priority 0;\n"
+		 "meta protocol ip numgen random mod 100 < %u drop\n fwd to " BOX_OURS "\n}\n}'",
 		 to_peer_percent, to_us_percent);
 	return shell(text) == 0;
 }
