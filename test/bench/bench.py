@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Measure what the library costs, beside its budgets.
 
-bench.py [--build DIR] [--json] [--calls-only] [--update] [--check]
+bench.py [--build DIR] [--json] [--calls-only] [--update] [--check] [--tcp]
 
   --build DIR    a release build (build/release)
   --calls-only   instructions per call only, no round trips
   --check        exit 1 if a call takes more than 2 % more instructions than test/bench/baseline.json says
   --update       write the counts into test/bench/baseline.json
+  --tcp          also: cycles in one thread, connections a second, cost with many open, bulk rate (half a minute)
   --json         one JSON object instead of tables
 
 Instructions are callgrind's, user space only; they repeat exactly for the same binary and machine. Round trips are
@@ -78,15 +79,27 @@ def instructions(calls):
     return res
 
 
-def round_trips(build, rounds=5, iters=200000, size=64):
-    """Median of each percentile over interleaved runs: raw wire, UDP."""
-    wire = os.path.join(build, "test/bench/wire_raw")
-    pp = os.path.join(build, "examples/zfudppingpong")
-    runs = {"wire": [], "udp": []}
+def pin(i):
     cpus = sorted(os.sched_getaffinity(0))[:2]
-    if len(cpus) < 2:
+    return ["taskset", "-c", str(cpus[i % len(cpus)])]
+
+
+def ping_pong(build, app, wire, args, pong, ping):
+    """Two pinned processes on @wire; ping's JSON."""
+    exe = os.path.join(build, "examples", app)
+    env = lambda n: dict(os.environ, ZF_ATTR=f"interface={wire};ipv4=10.0.0.{n}/24")
+    b = subprocess.Popen(pin(1) + [exe] + args + pong, env=env(2), stdout=subprocess.DEVNULL)
+    a = subprocess.run(pin(0) + [exe] + args + ping, env=env(1), capture_output=True, text=True, timeout=120)
+    b.wait(timeout=60)
+    return json.loads(a.stdout)
+
+
+def round_trips(build, rounds=5, iters=200000, size=64):
+    """Median of each percentile over interleaved runs: raw wire, UDP, TCP."""
+    wire = os.path.join(build, "test/bench/wire_raw")
+    runs = {"wire": [], "udp": [], "tcp": []}
+    if len(os.sched_getaffinity(0)) < 2:
         return None
-    pin = lambda i: ["taskset", "-c", str(cpus[i])]
     with tempfile.TemporaryDirectory() as tmp:
         for r in range(rounds):
             p = os.path.join(tmp, f"w{r}")
@@ -95,22 +108,61 @@ def round_trips(build, rounds=5, iters=200000, size=64):
             a = subprocess.run(pin(0) + [wire, "--role", "a"] + args, capture_output=True, text=True, timeout=120)
             b.wait(timeout=60)
             runs["wire"].append(json.loads(a.stdout)["rtt_ns"])
-            env = lambda n: dict(os.environ, ZF_ATTR=f"interface=wire:{p}u;ipv4=10.0.0.{n}/24")
-            args = ["-s", str(size), "-i", str(iters), "--json"]
-            b = subprocess.Popen(pin(1) + [pp] + args + ["pong", "10.0.0.2:9", "10.0.0.1:9"], env=env(2),
-                                 stdout=subprocess.DEVNULL)
-            a = subprocess.run(pin(0) + [pp] + args + ["-f", "ping", "10.0.0.1:9", "10.0.0.2:9"], env=env(1),
-                               capture_output=True, text=True, timeout=120)
-            b.wait(timeout=60)
-            runs["udp"].append(json.loads(a.stdout)["rtt_ns"])
+            args = ["-s", str(size), "-i", str(iters), "--json", "-f"]
+            runs["udp"].append(ping_pong(build, "zfudppingpong", f"wire:{p}u", args,
+                                         ["pong", "10.0.0.2:9", "10.0.0.1:9"],
+                                         ["ping", "10.0.0.1:9", "10.0.0.2:9"])["rtt_ns"])
+            runs["tcp"].append(ping_pong(build, "zftcppingpong", f"wire:{p}t", args,
+                                         ["pong", "10.0.0.2:9"], ["ping", "10.0.0.2:9"])["rtt_ns"])
     med = lambda xs: sorted(xs)[len(xs) // 2]
     return {k: {p: med([r[p] for r in v]) for p in ("min", "p50", "p99")} for k, v in runs.items()}
+
+
+def tcp_rows(build, rounds=3):
+    """What one thread does, and the rate of a stream between two processes beside that of the wire."""
+    load = os.path.join(build, "test/bench/tcp_load")
+    wire = os.path.join(build, "test/bench/wire_raw")
+    bulk = os.path.join(build, "examples/zftcpbulk")
+    run = lambda *args: json.loads(subprocess.run(pin(0) + [load, "--json", *args], capture_output=True, text=True,
+                                                  timeout=300, check=True).stdout)
+    med = lambda xs: sorted(xs)[len(xs) // 2]
+    res = {"rtt": run("rtt"), "connections_per_s": med([run("conn")["connections_per_s"] for _ in range(rounds)]),
+           "many": {n: run("many", n)["cycles"] for n in ("1", "1000", "100000")}}
+    rates = {"wire": [], "tcp": []}
+    with tempfile.TemporaryDirectory() as tmp:
+        for r in range(rounds):
+            p = os.path.join(tmp, f"w{r}")
+            args = ["--path", p, "--iter", "1000000", "--size", "1472", "--oneway-rate", "--json"]
+            b = subprocess.Popen(pin(1) + [wire, "--role", "b"] + args, stdout=subprocess.DEVNULL)
+            a = subprocess.run(pin(0) + [wire, "--role", "a"] + args, capture_output=True, text=True, timeout=120)
+            b.wait(timeout=60)
+            rates["wire"].append(json.loads(a.stdout)["rate_pps"] * (1472 + 42) * 8 / 1e9)
+            env = lambda n: dict(os.environ, ZF_ATTR=f"interface=wire:{p}t;ipv4=10.0.0.{n}/24")
+            args = ["-q", "--json", "-b", "1G"]
+            b = subprocess.Popen(pin(1) + [bulk] + args + ["recv", "10.0.0.2:9"], env=env(2), stdout=subprocess.PIPE,
+                                 text=True)
+            subprocess.run(pin(0) + [bulk] + args + ["send", "10.0.0.2:9"], env=env(1), capture_output=True,
+                           timeout=120, check=True)
+            rates["tcp"].append(json.loads(b.communicate(timeout=60)[0])["gbit_s"])
+    res["bulk_gbit_s"] = {k: round(med(v), 2) for k, v in rates.items()}
+    return res
+
+
+def show_tcp(t):
+    print(f"\nTCP, one thread, wire in memory\n"
+          f"  round trip: UDP {t['rtt']['udp_cycles']} cycles (budget 200), TCP {t['rtt']['tcp_cycles']} (budget 450)\n"
+          f"  connect, 1 byte, close, 64 in flight: {t['connections_per_s']} a second (budget 400000)")
+    for n, v in t["many"].items():
+        print(f"  message with {n:>6} open connections: {v} cycles (x{v / t['many']['1']:.2f})")
+    b = t["bulk_gbit_s"]
+    print(f"Two processes, one way: wire {b['wire']} Gbit/s, TCP {b['tcp']} Gbit/s "
+          f"({100 * b['tcp'] / b['wire']:.0f} %, budget 60 %)")
 
 
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--build", default=os.path.join(ROOT, "build", "release"))
-    for flag in ("--json", "--calls-only", "--update", "--check"):
+    for flag in ("--json", "--calls-only", "--update", "--check", "--tcp"):
         ap.add_argument(flag, action="store_true")
     a = ap.parse_args()
     calls = os.path.join(a.build, "test/bench/calls")
@@ -121,6 +173,7 @@ def main():
         return 77
     ins = instructions(calls)
     rtt = None if a.calls_only else round_trips(a.build)
+    tcp = tcp_rows(a.build) if a.tcp else None
     base = json.load(open(BASELINE, encoding="utf-8")) if os.path.exists(BASELINE) else {}
     worse = [n for n in ins if n in base and ins[n] > base[n] * TOLERANCE]
     if a.update:
@@ -128,7 +181,7 @@ def main():
             json.dump(ins, f, indent=2)
             f.write("\n")
     if a.json:
-        print(json.dumps({"instructions": ins, "round_trip_ns": rtt, "worse": worse}))
+        print(json.dumps({"instructions": ins, "round_trip_ns": rtt, "tcp": tcp, "worse": worse}))
     else:
         print(f"{'instructions per call':40} {'budget':>8} {'now':>8} {'ratio':>6} {'baseline':>9}")
         for n, v in ins.items():
@@ -139,6 +192,9 @@ def main():
             for k, v in rtt.items():
                 print(f"{k:40} {v['min']:8} {v['p50']:8} {v['p99']:8}")
             print(f"{'UDP over raw wire (budget 100)':40} {'':8} {rtt['udp']['p50'] - rtt['wire']['p50']:8}")
+            print(f"{'TCP over raw wire (budget 150)':40} {'':8} {rtt['tcp']['p50'] - rtt['wire']['p50']:8}")
+        if tcp:
+            show_tcp(tcp)
     if a.check:
         for n in worse:
             print(f"bench: {n}: {ins[n]} instructions, baseline {base[n]}: more than 2 % worse", file=sys.stderr)
