@@ -322,6 +322,8 @@ tcp_close(struct zf_ctx *ctx, struct zft *ts)
 	case TCP_SYN_SENT:
 		tcp_end(ctx, ts, 0);
 		return;
+	case TCP_SYN_RECV:
+		return; /* the FIN follows the handshake, see synchronize() */
 	default:
 		break;
 	}

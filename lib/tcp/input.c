@@ -262,6 +262,8 @@ synchronize(struct zf_ctx *ctx, struct zft *ts, const struct tcp_in *in)
 	ts->snd_wl1 = in->seq;
 	ts->snd_wl2 = in->ack;
 	tcp_established(ctx, ts);
+	if (!(ts->flags & TF_APP)) /* freed meanwhile */
+		(void)tcp_queue_fin(ctx, ts);
 	return true;
 }
 
