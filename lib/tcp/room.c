@@ -15,6 +15,8 @@
 #define TW_PER_ZFT 64u
 #define TW_MAX     (1u << 20)
 #define SYN_MAX    (1u << 20)
+/* Listeners that may be gone while connections of theirs live on, each on a port of its own. */
+#define LISTEN_LEFT 1024u
 
 static uint32_t
 tw_count(const struct zf_attr *attr)
@@ -30,7 +32,9 @@ tcp_room_take(struct arena *a, const struct zf_attr *attr, uint32_t n_bufs)
 	uint32_t n = (uint32_t)attr->max_tcp_endpoints, n_l = (uint32_t)attr->max_tcp_listen_endpoints;
 	uint32_t n_tw = tw_count(attr), n_syn = (uint32_t)ZF_MIN((uint32_t)attr->max_tcp_syn_backlog, SYN_MAX);
 	/* As many again for FINs, which have no buffer. */
-	uint32_t n_segs = n_bufs + 2 * n, left = 2 * n_l;
+	uint32_t n_segs = n_bufs + 2 * n;
+	/* A listener that was freed keeps its record while connections of it live. */
+	uint32_t left = n_l > 0 ? n_l + ZF_MAX(n_l, ZF_MIN(n, LISTEN_LEFT)) : 0;
 	uint32_t slots = htab_slots(n + n_tw + n_syn), l_slots = htab_slots(left);
 	struct tcp_room *r = arena_take(a, sizeof(*r), ZF_CACHE_LINE);
 	struct zft *zfts = arena_take(a, sizeof(*zfts) * n, ZF_CACHE_LINE);
