@@ -229,7 +229,8 @@ def tcp_large_messages(pair, _):
     """Larger than any window: both directions must move at once."""
     w = pair.wire()
     b = pair.start("pong", w, proto="tcp", extra=("-R",))
-    pair.both(pair.start("ping", w, iterations=20, size=5000000, proto="tcp", extra=("-R",)), b, iterations=20)
+    a = pair.start("ping", w, iterations=20, size=5000000, proto="tcp", extra=("-R", "-r", "0"))
+    pair.both(a, b, iterations=20)
 
 
 def tcp_pong_killed(pair, _):
