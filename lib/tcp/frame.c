@@ -141,7 +141,10 @@ out_add(struct zf_ctx *ctx, struct rte_mbuf *m, uint32_t zft, uint32_t seg)
 		tcp_out_flush(ctx);
 	r->burst[r->n_out] = m;
 	r->out[r->n_out] = (struct tcp_out){.zft = zft, .seg = seg};
+	if (seg != TCP_NONE)
+		r->out[r->n_out].seq = sq_seg(r, seg)->seq;
 	r->n_out++;
+	ctx->owed |= CTX_OWED_TCP_OUT;
 	ctx->unsent = 1;
 }
 
@@ -269,6 +272,16 @@ tcp_frame_now(struct zf_ctx *ctx, struct zft *ts, const uint8_t *hdr, struct tcp
 	return false;
 }
 
+/* Is the run still there? A frame waits until the end of the poll, and an ACK may have come meanwhile. */
+static bool
+still_queued(const struct tcp_room *r, const struct zft *ts, const struct tcp_out *o)
+{
+	for (uint32_t i = ts->sq_head; i != ts->sq_unsent; i = sq_seg(r, i)->next)
+		if (i == o->seg)
+			return seq_eq(sq_seg(r, i)->seq, o->seq);
+	return false;
+}
+
 /* The port was full: as if it had never been tried. Called from the last frame to the first. */
 static void
 take_back(struct zf_ctx *ctx, const struct tcp_out *o)
@@ -281,6 +294,10 @@ take_back(struct zf_ctx *ctx, const struct tcp_out *o)
 		return;
 	}
 	ts = &r->zfts[o->zft];
+	if (!(ts->flags & TF_HASHED)) /* ended in the same poll */
+		return;
+	if (o->seg != TCP_NONE && !still_queued(r, ts, o))
+		return;
 	if (o->seg == TCP_NONE) {
 		ts->flags |= TF_ACK_NOW;
 	} else {
@@ -291,9 +308,9 @@ take_back(struct zf_ctx *ctx, const struct tcp_out *o)
 		if (was_new) {
 			ts->snd_nxt = g->seq;
 			ts->sq_unsent = o->seg;
-			ts->fast_send_bytes = 0;
 		}
 	}
+	ts->fast_send_bytes = 0;
 	tcp_pend(ctx, ts);
 }
 

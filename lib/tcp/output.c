@@ -275,14 +275,28 @@ fit_window(struct zf_ctx *ctx, struct zft *ts, uint32_t i, bool force)
 	return sq_split(ctx->tcp, ts, i, (uint16_t)ZF_MIN(room, (uint32_t)g->len));
 }
 
+/* Before a run is booked as sent: a burst that is full leaves first, and what comes back of it is not overtaken. */
+static bool
+burst_has_room(struct zf_ctx *ctx, const struct zft *ts)
+{
+	if (zf_likely(ctx->tcp->n_out < TCP_OUT_BURST))
+		return true;
+	tcp_out_flush(ctx);
+	return !(ts->flags & TF_PENDING);
+}
+
 static enum round_end
 send_new(struct zf_ctx *ctx, struct zft *ts, bool force)
 {
 	while (ts->sq_unsent != TCP_NONE) {
-		uint32_t i = ts->sq_unsent;
-		struct tcp_txseg *g = sq_seg(ctx->tcp, i);
-		uint32_t pipe = tcp_loss_pipe(ts);
+		struct tcp_txseg *g;
+		uint32_t i, pipe;
 
+		if (!burst_has_room(ctx, ts))
+			return ROUND_PORT;
+		i = ts->sq_unsent;
+		g = sq_seg(ctx->tcp, i);
+		pipe = tcp_loss_pipe(ts);
 		if ((ts->flags & TF_MORE) && i == ts->sq_tail && g->len < ts->mss && !(g->flags & TXSEG_FIN) && !force)
 			return ROUND_MORE;
 		if (!fit_window(ctx, ts, i, force))
@@ -301,6 +315,8 @@ send_lost(struct zf_ctx *ctx, struct zft *ts)
 	uint32_t i;
 
 	while ((i = tcp_loss_next(ctx, ts)) != TCP_NONE) {
+		if (!burst_has_room(ctx, ts))
+			return ROUND_PORT;
 		if (tcp_loss_pipe(ts) > 0 && tcp_loss_quota(ctx, ts) < sq_span(sq_seg(ctx->tcp, i)))
 			return ROUND_CWND;
 		if (!send_run(ctx, ts, i, true))

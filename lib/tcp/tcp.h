@@ -239,6 +239,7 @@ struct tcp_out {
 	struct rte_mbuf *m;
 	uint32_t zft;  /* TCP_NONE: of no connection */
 	uint32_t seg;  /* txseg sent by it, or TCP_NONE: an ACK */
+	tcpseq_t seq;  /* where that began */
 };
 
 struct tcp_room {

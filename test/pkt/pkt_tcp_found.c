@@ -2,6 +2,7 @@
  *
  * Faults of TCP that the simulation (test/sim) and the fuzzer (fuzz_tcp) found, made small.
  */
+#include "mem/mem.h"
 #include "ps_zft.h"
 
 /* The SYN was held for its neighbour; the header of what follows has to know the address that came since. */
@@ -61,4 +62,19 @@ PKT_TEST_IN(tcp_queues_leave_buffers_to_receive_with, "design: buffers", PS_NORM
 	PS_EQ(s, ps_probe(s)->snd_una, 1 + sent);
 	ps_tcp_recv(s, ps_probe(s)->rcv_queued);
 	ps_ignore(s, .1);
+}
+
+/* More than a burst at a port that takes nothing: none of it counts as sent. */
+PKT_TEST_IN(tcp_full_port_takes_back_more_than_a_burst, "design: when something runs out", PS_TCP_NORMAL)
+{
+	struct ps *s = ps_established(.attrs = "tcp_initial_cwnd=100000", .peer_mss = 1000);
+
+	mem_cfg(ps_port(s))->credit = 0;
+	PS_EQ(s, ps_tcp_send(s, 60000), 60000);
+	PS_EQ(s, ps_probe(s)->flight, 0);
+	ps_silence(s, 2);
+	mem_cfg(ps_port(s))->credit = MEM_ALL;
+	for (unsigned i = 0; i < 60; i++)
+		ps_out(s, i == 59 ? "+* P. %u:%u(1000) ack 1" : "+* . %u:%u(1000) ack 1", 1 + 1000 * i, 1001 + 1000 * i);
+	ps_in(s, "+.01 . 1:1(0) ack 60001");
 }
