@@ -9,6 +9,10 @@ export PYTHONDONTWRITEBYTECODE=1
 
 PACKAGES_BUILD=(gcc g++ binutils meson ninja-build pkg-config python3 libdpdk-dev)
 PACKAGES_TEST=(libcunit1-dev clang libclang-rt-14-dev valgrind iproute2 ethtool util-linux)
+# Peers of TCP; tests that miss one of them are skipped. Where services are started when they are installed nginx stays
+# away: nobody asked for a web server, and Python's takes its place.
+PACKAGES_PEERS=(nftables curl)
+[ -d /run/systemd/system ] || PACKAGES_PEERS+=(nginx-light)
 PACKAGES_DEMO=(libcunit1-dev util-linux)
 
 say() { printf '%s\n' "$*" >&2; }
@@ -57,6 +61,11 @@ need_packages() {
 	have_lists "${missing[@]}" && apt 1 install --no-install-recommends "${missing[@]}" && return 0
 	apt 3 update || die 'apt-get update failed: is there a network?'
 	apt 3 install --no-install-recommends "${missing[@]}" || die "could not install: ${missing[*]}"
+}
+
+# want_packages NAME...: the same for what can be done without: says so and goes on.
+want_packages() {
+	(need_packages "$@") || say "going on without: $*"
 }
 
 # quietly LOG COMMAND...: its output goes to LOG; when it fails, what ninja marks as failed is shown, or the end.

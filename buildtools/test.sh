@@ -119,7 +119,7 @@ run_suite() {
 }
 
 mkdir -p -- "$BUILD" 2>/dev/null && [ -w "$BUILD" ] || die "cannot write to $BUILD: set ZF_BUILD to a folder of your own"
-[ $install -eq 1 ] && need_packages "${PACKAGES_BUILD[@]}" "${PACKAGES_TEST[@]}"
+[ $install -eq 1 ] && need_packages "${PACKAGES_BUILD[@]}" "${PACKAGES_TEST[@]}" && want_packages "${PACKAGES_PEERS[@]}"
 
 part build built build build_gcc
 if [ $failed -eq 0 ]; then

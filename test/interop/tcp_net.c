@@ -130,9 +130,9 @@ between_box_report(void)
 	report_way("to us", &ba);
 }
 
-/* In the namespace where the caller is. Output goes nowhere unless it fails and is wanted. */
+/* In the namespace where the caller is, without input and output. */
 static int
-spawn(const char *const argv[], bool quiet)
+spawn(const char *const argv[])
 {
 	pid_t pid = fork();
 
@@ -142,11 +142,8 @@ spawn(const char *const argv[], bool quiet)
 
 		sigemptyset(&none);
 		sigprocmask(SIG_SETMASK, &none, NULL);
-		dup2(null, 0);
-		if (quiet) {
-			dup2(null, 1);
-			dup2(null, 2);
-		}
+		for (int fd = 0; fd < 3; fd++)
+			dup2(null, fd);
 		execvp(argv[0], (char *const *)(uintptr_t)argv);
 		_exit(127);
 	}
@@ -169,7 +166,7 @@ peer_spawn(const char *const argv[])
 	int pid;
 
 	netns_enter_peer();
-	pid = spawn(argv, true);
+	pid = spawn(argv);
 	netns_leave();
 	return pid;
 }
@@ -186,7 +183,7 @@ shell(const char *command)
 {
 	const char *const argv[] = {"sh", "-c", command, NULL};
 
-	return wait_for(spawn(argv, true));
+	return wait_for(spawn(argv));
 }
 
 int
@@ -250,6 +247,21 @@ watched(const char *name, bool failed)
 		printf("\n  capture: %s", file);
 }
 
+/* Where nft and nginx are, which a plain user's shell does not look into. */
+static void
+look_further(void)
+{
+	const char *was = getenv("PATH");
+	static bool done;
+	char path[4096];
+
+	if (!done && was != NULL) {
+		snprintf(path, sizeof(path), "%s:/usr/sbin:/sbin", was);
+		setenv("PATH", path, 1);
+	}
+	done = true;
+}
+
 void
 tcp_test(const char *name, void (*body)(void))
 {
@@ -258,6 +270,7 @@ tcp_test(const char *name, void (*body)(void))
 
 	NEEDS_NET();
 	signal(SIGPIPE, SIG_IGN);
+	look_further();
 	between_box(NULL, NULL); /* of a test that ended in the middle */
 	(void)capture_end(NULL);
 	body();
