@@ -521,3 +521,43 @@ PKT_TEST_IN(tcp_windows_held_closed, "RFC 9293 MUST-37, hostile-inputs 30", PS_T
 	ps_ignore(s, 1);
 	PS_OK(s, pool_free_count(ps_ctx(s)->pool) + 8 >= bufs);
 }
+
+/* Data for which the window was open, and no buffer is left: dropped and counted, and taken when it comes again. */
+PKT_TEST_IN(tcp_no_buffer_for_received_data, "design: order of sacrifice, issue 3.2", PS_TCP_NORMAL)
+{
+	struct ps *s = ps_open(.attrs = "max_tcp_endpoints=64;rx_ring_max=128;tx_ring_max=64;tcp_delayed_ack=0",
+			       .n_bufs = 768);
+	struct zft *ts[32];
+	uint32_t taken[32] = {0};
+
+	for (unsigned i = 0; i < ZF_ARRAY_SIZE(ts); i++) {
+		char remote[16];
+
+		snprintf(remote, sizeof(remote), "peer:%u", 2000 + i);
+		ts[i] = ps_connect_to(s, "us:1000", remote);
+		ps_handshake(s, .rtt = 0);
+	}
+	for (unsigned k = 0; k < 40; k++) { /* all of them at once, within their windows, and nobody reads */
+		for (unsigned i = 0; i < ZF_ARRAY_SIZE(ts); i++) {
+			ps_use(s, ts[i]);
+			ps_in(s, "+0 . %u:%u(1460) ack 1", 1 + k * 1460, 1 + (k + 1) * 1460);
+			ps_ignore(s, 0);
+		}
+	}
+	ps_count_min(s, RX_DROP_TCP_QUEUE, 1);
+	for (unsigned i = 0; i < ZF_ARRAY_SIZE(ts); i++) {
+		ps_use(s, ts[i]);
+		taken[i] = ps_probe(s)->rcv_nxt - 1;
+		ps_state(s, TCP_ESTABLISHED);
+		ps_tcp_recv(s, taken[i]);
+		ps_tcp_recv_none(s);
+	}
+	ps_ignore(s, 1);
+	for (unsigned i = 0; i < ZF_ARRAY_SIZE(ts); i++) { /* once more, from the first that was dropped */
+		ps_use(s, ts[i]);
+		ps_in(s, "+.01 P. %u:%u(1460) ack 1", 1 + taken[i], 1 + taken[i] + 1460);
+		ps_out(s, "+0 . 1:1(0) ack %u", 1 + taken[i] + 1460);
+		ps_tcp_recv(s, 1460);
+	}
+	ps_count(s, RX_DROP_TCP_QUEUE, 0);
+}
