@@ -376,8 +376,9 @@ slow_work(struct zf_ctx *ctx, bool drained)
 		ip_room_refresh(ctx);
 	if (ctx->owed & CTX_OWED_TCP)
 		tcp_run_owed(ctx);
+	/* Now, not when the looking ends: what waits is what peers wait for, and the next frame may acknowledge it. */
 	if (ctx->owed & CTX_OWED_TCP_OUT)
-		ctx->unsent = 1;
+		tcp_run_pending(ctx);
 	if (ctx->owed != 0)
 		run_owed(ctx);
 }
