@@ -12,6 +12,8 @@
 
 /* A pause before a refused connection is tried again. */
 #define RETRY_NS 10000000ull
+/* A piece that one packet buffer holds. */
+#define SMALL 1024u
 /* How long an ended connection may wait for the acknowledgement of its last segment. */
 #define LINGER_NS 2000000000ull
 
@@ -150,6 +152,16 @@ ex_tcp_connect(struct zf_stack *stack, const struct zf_attr *attr, const struct 
 	fprintf(stderr, "no connection within %ld s\n", wait_s);
 	complain("zft_connect", raddr, err);
 	return NULL;
+}
+
+ssize_t
+ex_tcp_send(struct zft *ts, const void *data, size_t len)
+{
+	ssize_t rc;
+
+	while ((rc = zft_send_single(ts, data, len, 0)) == -ENOMEM && len > SMALL)
+		len /= 2;
+	return rc;
 }
 
 /* Reads what there is; false at the end of the stream, with the code of zft_zc_recv_done() in *@rc. */

@@ -33,6 +33,11 @@ int ex_tcp_finish(struct zf_stack *stack, struct zft *ts, long wait_s);
 const char *ex_tcp_name(int err);
 const char *ex_tcp_advice(int err);
 
+/* zft_send_single(), but when there are too few packet buffers for all of it, as much as there are some for: the call
+ * itself takes nothing then, and a message that is larger than the pool would never leave.
+ */
+ssize_t ex_tcp_send(struct zft *ts, const void *data, size_t len);
+
 /* True for what a send returns when it may succeed after polling. */
 static inline bool
 ex_tcp_full(ssize_t rc)

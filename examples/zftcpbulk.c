@@ -212,7 +212,7 @@ send_stream(struct stream *s)
 	ssize_t rc;
 
 	while (left > 0 && now < until) {
-		rc = zft_send_single(s->ts, pattern + at, cfg.size < left ? cfg.size : (size_t)left, 0);
+		rc = ex_tcp_send(s->ts, pattern + at, cfg.size < left ? cfg.size : (size_t)left);
 		now = ex_now_ns();
 		if (rc > 0) {
 			left -= (uint64_t)rc;

@@ -77,7 +77,7 @@ send_rest(const struct conn *c, const unsigned char *data, size_t size, size_t *
 {
 	ssize_t rc = 0;
 
-	while (*put < size && (rc = zft_send_single(c->ts, data + *put, size - *put, 0)) > 0)
+	while (*put < size && (rc = ex_tcp_send(c->ts, data + *put, size - *put)) > 0)
 		*put += (size_t)rc;
 	return rc >= 0 || ex_tcp_full(rc);
 }
