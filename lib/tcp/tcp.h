@@ -186,7 +186,6 @@ struct zft {
 	struct ip_path path;
 	tcpseq_t iss;
 	tcpseq_t irs;
-	tcpseq_t snd_limit;   /* snd_una + the largest window offered: what was ever allowed */
 	uint32_t ts_offset;   /* of our timestamps' clock */
 	uint64_t ts_recent_at;
 	uint64_t last_rcvd;   /* when the peer was last heard of: keepalive, idle restart is by last_sent */
@@ -203,6 +202,12 @@ struct zft {
 	uint32_t challenge_ms; /* when the last challenge ACK left (RFC 5961 7), of tcp_ts_now() */
 	struct tcp_sack_block dsack;
 } ZF_CACHE_ALIGNED;
+
+ZF_STATIC_ASSERT(offsetof(struct zft, ctx_off) == 64, "R: what a segment is compared with is one line");
+ZF_STATIC_ASSERT(offsetof(struct zft, fast_send_bytes) == 128, "R2: what it leaves behind is the next");
+ZF_STATIC_ASSERT(offsetof(struct zft, hdr) == 192, "T: what a send reads and counts is one line");
+ZF_STATIC_ASSERT(offsetof(struct zft, due) <= 264, "and its header and deadlines follow");
+ZF_STATIC_ASSERT(sizeof(struct zft) <= 704, "see doc/performance.md, memory of a connection");
 
 struct zftl {
 	struct zf_waitable w;

@@ -14,8 +14,11 @@ tcp_timer_set(struct zf_ctx *ctx, struct zft *ts, enum tcp_due which, uint64_t w
 {
 	ts->due[which] = when;
 	if (when != 0 && (!wheel_is_armed(&ts->timer) || when + ((1u << WHEEL_TICK_SHIFT) - 1) <
-								 wheel_expires(&ts->timer)))
+								 wheel_expires(&ts->timer))) {
 		wheel_arm(ctx->wheel, &ts->timer, when);
+		/* A fast send ends without ctx_publish(), and whoever sleeps behind it must wake up for this. */
+		atomic_store_explicit(&ctx->pub_due, ctx->wheel->next_due, memory_order_relaxed);
+	}
 }
 
 static inline void
