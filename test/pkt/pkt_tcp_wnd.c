@@ -381,6 +381,60 @@ PKT_TEST_IN(tcp_more_than_there_are_buffers, "design: when something runs out", 
 	PS_OK(s, ps_probe(s)->rcv_nxt == at);
 }
 
+/* Datagrams that nobody reads hold what there is to hold. Acknowledgements and FINs of TCP are still taken. */
+PKT_TEST_IN(tcp_buffers_held_by_others, "design: when something runs out", NO_HOLD & PS_ALONE)
+{
+	struct ps *s = ps_established(.open = {.n_bufs = 128});
+	struct zfur *ur = ps_zfur(s, "us:5000");
+	unsigned n = 0;
+
+	while (ps_ctx(s)->rx_held < ps_ctx(s)->rx_hold_max) {
+		PS_OK(s, ++n < 200);
+		ps_in(s, "+0 udp 5000 > 5000 (100)");
+	}
+	PS_EQ(s, ps_tcp_send(s, 10), 10);
+	ps_out(s, "+0 P. 1:11(10) ack 1");
+	ps_in(s, "+.1 P. 1:1001(1000) ack 11");
+	ps_out(s, "+0 . 11:11(0) ack 1");
+	ps_count(s, RX_DROP_TCP_QUEUE, 1);
+	PS_EQ(s, ps_probe(s)->flight, 0);
+	ps_in(s, "+.1 F. 1001:1001(0) ack 11"); /* beyond a hole */
+	ps_out(s, "+0 . 11:11(0) ack 1");
+	for (; n > 0; n--)
+		ps_recv(s, ur, NULL, 100);
+	ps_in(s, "+.1 P. 1:1001(1000) ack 11");
+	ps_ignore(s, .05);
+	ps_tcp_recv(s, 1000);
+	if (ps_probe(s)->rcv_nxt == 1001) { /* the FIN may have been forgotten */
+		ps_in(s, "+.1 F. 1001:1001(0) ack 11");
+		ps_ignore(s, 0);
+	}
+	ps_tcp_eof(s);
+}
+
+static void
+fails_to_receive(struct mem_cfg *c)
+{
+	c->rx_alloc_fails = true;
+}
+
+/* The driver finds no buffer for what arrives: that is a loss like any other. */
+PKT_TEST_IN(tcp_nothing_to_receive_into, "design: when something runs out", NO_SPLIT)
+{
+	struct ps *s = ps_established(.open = {.port = fails_to_receive}, .rtt = .1);
+
+	PS_EQ(s, ps_tcp_send(s, 10), 10);
+	ps_out(s, "+0 P. 1:11(10) ack 1");
+	pool_fail_after = pool_fail_every = 1;
+	ps_in(s, "+.1 P. 1:101(100) ack 11");
+	pool_fail_after = pool_fail_every = 0;
+	ps_tcp_recv_none(s);
+	ps_out(s, "+.2 P. 1:11(10) ack 1"); /* it never came */
+	ps_in(s, "+.1 P. 1:101(100) ack 11");
+	ps_out(s, "+0~+.041 . 11:11(0) ack 101");
+	ps_tcp_recv(s, 100);
+}
+
 PKT_TEST_IN(tcp_acks_without_a_buffer_wait, "design: when something runs out", NO_SPLIT & ~PS_MODE(PS_TX_COPY))
 {
 	struct ps *s = ps_established(.attrs = "tcp_delayed_ack=0");
