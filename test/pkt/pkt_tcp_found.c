@@ -48,14 +48,16 @@ PKT_TEST(tcp_checksum_without_ect_behind_a_fast_send, "RFC 3168 6.1.5")
 /* Unread bytes and bytes not acknowledged together must leave buffers to receive acknowledgements with. */
 PKT_TEST_IN(tcp_queues_leave_buffers_to_receive_with, "design: buffers", PS_NORMAL_ONLY)
 {
-	struct ps *s = ps_established(.open = {.n_bufs = 200}, .attrs = "tcp_initial_cwnd=400000", .peer_wscale = 7);
+	struct ps *s = ps_established(.open = {.n_bufs = 64}, .attrs = "tcp_initial_cwnd=400000", .peer_wscale = 7);
 	unsigned sent = 0, at = 1;
 
 	while (ps_tcp_send(s, 1) == 1)
 		PS_OK(s, ++sent < 200);
 	ps_ignore(s, 0);
-	for (unsigned i = 0; i < 200; i++, at += 1400)
-		ps_queue(s, "+0 . %u:%u(1400) ack 1", at, at + 1400);
+	for (unsigned i = 0; i < 44; i++, at += 1400) {
+		ps_queue(s, "+.0001 . %u:%u(1400) ack 1", at, at + 1400);
+		ps_ignore(s, .0001);
+	}
 	ps_ignore(s, .01);
 	at = ps_probe(s)->rcv_nxt;
 	ps_in(s, "+.01 . %u:%u(0) ack %u", at, at, 1 + sent);
