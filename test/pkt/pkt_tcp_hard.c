@@ -182,6 +182,27 @@ PKT_TEST(tcp_blind_data, "RFC 5961 5, 107, hostile-inputs 15")
 	ps_tcp_recv_none(s);
 }
 
+/* Two sides that have lost each other would answer ACKs with ACKs for ever. */
+PKT_TEST(tcp_acks_make_no_war, "RFC 5961 7, RFC 9293 3.10.7.4")
+{
+	struct ps *s = ps_established();
+	uint32_t n = 0;
+
+	for (unsigned i = 0; i < 100; i++) {
+		ps_in(s, "+.0005 . 1000000:1000000(0) ack 1");
+		n += ps_ignore(s, 0);
+	}
+	PS_OK(s, n >= 4 && n <= 6); /* in 50 ms */
+	/* Data and FINs that came too often are never part of it: whoever sends them waits for the answer. */
+	ps_in(s, "+0 P. 1:11(10) ack 1");
+	ps_ignore(s, .05);
+	for (unsigned i = 0; i < 10; i++) {
+		ps_in(s, "+.0005 P. 1:11(10) ack 1");
+		ps_out(s, "+0 . 1:1(0) ack 11");
+	}
+	ps_tcp_recv(s, 10);
+}
+
 /* ---- headers ---- */
 
 PKT_TEST_IN(tcp_checksum, "RFC 9293 MUST-2, MUST-3, hostile-inputs 26", PS_VERIFYING)
@@ -521,4 +542,62 @@ PKT_TEST_IN(tcp_ephemeral_ports, "RFC 6056, 112, hostile-inputs 20", PS_TCP_NORM
 	PS_OK(s, ports[PORTS - 1] - ports[0] > 10000);
 	for (unsigned i = 0; i < 7; i++)
 		PS_OK(s, eighth[i] > 20); /* of 57 */
+}
+
+/* Both number spaces over every edge, 2^31 and 2^32, in the middle of data, of a window and of a handshake. */
+PKT_TEST_IN(tcp_numbers_wrap, "RFC 9293 3.4, hostile-inputs 15", PS_TCP_NORMAL)
+{
+	static const uint32_t edges[] = {0, 0x7fffffff};
+	struct ps *s = ps_open(.attrs = "tcp_delayed_ack=0");
+	unsigned port = 2000;
+
+	for (unsigned i = 0; i < 4 * 10; i++, port++) {
+		uint32_t us = edges[i & 1] - i / 4 * 499u, peer = edges[i >> 1 & 1] - i / 4 * 331u;
+		char remote[16];
+
+		snprintf(remote, sizeof(remote), "peer:%u", port);
+		ps_isn(s, us);
+		ps_peer_isn(s, peer);
+		ps_connect_to(s, "us:1000", remote);
+		ps_handshake(s, .rtt = .01);
+		PS_EQ(s, ps_tcp_send(s, 2920), 2920);
+		ps_out(s, "+0 . 1:1461(1460) ack 1");
+		ps_out(s, "+0 P. 1461:2921(1460) ack 1");
+		ps_in(s, "+.01 . 1001:2001(1000) ack 1461");
+		ps_out(s, "+0 . 2921:2921(0) ack 1");
+		ps_in(s, "+.01 P. 1:1001(1000) ack 2921");
+		ps_out(s, "+0 . 2921:2921(0) ack 2001");
+		ps_tcp_recv(s, 2000);
+		ps_in(s, "+.02 R 1:1(0)"); /* just left of the window */
+		ps_in(s, "+.02 R 2002:2002(0)");
+		ps_out(s, "+0 . 2921:2921(0) ack 2001");
+		ps_in(s, "+.02 . 2001:2001(0) ack 2922");
+		ps_out(s, "+0 . 2921:2921(0) ack 2001");
+		ps_in(s, "+.02 F. 2001:2001(0) ack 2921");
+		ps_out(s, "+0 . 2921:2921(0) ack 2002");
+		ps_tcp_eof(s);
+		ps_tcp_free(s);
+		ps_out(s, "+0 F. 2921:2921(0) ack 2002");
+		ps_in(s, "+.02 . 2002:2002(0) ack 2922");
+		PS_EQ(s, zf_stack_is_quiescent(ps_stack(s)), 1);
+	}
+}
+
+PKT_TEST_IN(tcp_wrong_cookies_are_limited, "RFC 4987 3.6, design: failures rate-limited", PS_TCP_NORMAL)
+{
+	struct ps *s = ps_open(.attrs = "tcp_syn_cookies=2");
+	uint32_t n = 0;
+
+	ps_isn_any(s);
+	ps_listen(s, "us:1000");
+	ps_in(s, "+0 S 0:0(0) <mss 1460>");
+	ps_out(s, "+0 S. 0:0(0) ack 1 <*>");
+	for (unsigned i = 0; i < 400; i++)
+		ps_queue(s, "+0 . 1:1(0) ack %u sport %u", i * 1000, 3000 + i);
+	n = ps_ignore(s, .0001);
+	PS_OK(s, n >= 50 && n <= 150);
+	ps_count(s, TCP_COOKIES_BAD, 400);
+	ps_accept_none(s, ps_zftl(s));
+	ps_in(s, "+1.5 . 1:1(0) ack 1"); /* a good one, when the second is over */
+	ps_accept(s, ps_zftl(s));
 }
