@@ -339,6 +339,8 @@ stack_seed(struct zf_stack *st, uint64_t seed)
 	rng_seed(&st->ctx.rng, seed);
 	rng_seed(&st->ctx.netif->rng, seed ^ 0x6e6574); /* "net" */
 	st->ctx.ip->ip_id = (uint16_t)seed;
+	st->ctx.tcp->key.k[0] = rng_next64(&st->ctx.rng);
+	st->ctx.tcp->key.k[1] = rng_next64(&st->ctx.rng);
 }
 
 struct zf_ctx *

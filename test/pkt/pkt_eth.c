@@ -265,7 +265,7 @@ PKT_TEST(port_removed, "design: when something breaks")
 
 PKT_TEST(ring_of_arrivals_is_drained, "hostile 29")
 {
-	struct ps *s = ps_open(.attrs = "rx_ring_max=2048");
+	struct ps *s = ps_open(.attrs = "rx_ring_max=2048", .n_bufs = 4096);
 	struct zfur *ur = ps_zfur(s, "us:2000");
 
 	for (unsigned i = 0; i < 1500; i++)
