@@ -89,7 +89,7 @@ struct sim_case {
 	uint64_t trouble_until;
 	uint32_t cookies;    /* tcp_syn_cookies */
 	bool scarce;         /* fewer zockets than connections */
-	bool lossy_open;     /* a connection may be reset at its beginning: scarce, or cookies on a bad link */
+	bool lossy_open;     /* a connection may be reset at its beginning: scarce, or cookies */
 	bool short_tw;       /* TIME-WAIT may be over before the peer knows that all arrived */
 	uint64_t bytes, turns;
 };
