@@ -88,6 +88,7 @@ struct sim_case {
 	uint32_t trouble_ppm;   /* of a turn: ports, pools and polls have a bad time */
 	uint64_t trouble_until;
 	uint32_t cookies;    /* tcp_syn_cookies */
+	bool wire;           /* ports that copy, and need no checksums */
 	bool scarce;         /* fewer zockets than connections */
 	bool lossy_open;     /* a connection may be reset at its beginning: scarce, or cookies */
 	bool short_tw;       /* TIME-WAIT may be over before the peer knows that all arrived */

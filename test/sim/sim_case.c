@@ -200,11 +200,12 @@ draw_port(struct sim_case *k, uint32_t i)
 		c->mtu = (uint16_t)sim_pick(k, 576, 1500);
 		c->rx_max = 1518;
 	}
-	if (sim_chance(k, 300000))
+	if (k->wire) {
+		c->caps |= PORT_CSUM_NONE;
+		c->tx_copy_max = sim_chance(k, 800000) ? 2048 : 300;
+	} else if (sim_chance(k, 300000)) {
 		c->caps |= PORT_CSUM_TX_IP | PORT_CSUM_TX_TCP;
-	else if (mem_link_cfg(ports[0])->corrupt_ppm + mem_link_cfg(ports[1])->corrupt_ppm == 0 &&
-		 sim_chance(k, 200000))
-		c->tx_copy_max = 2048;
+	}
 	c->hold = sim_chance(k, 200000) ? (uint32_t)sim_pick(k, 1, 30) : 0;
 	if (c->hold > 0)
 		c->caps |= PORT_TX_HOLDS;
@@ -268,6 +269,9 @@ open_case(struct sim_case *k)
 	}
 	for (uint32_t i = 0; i < 2; i++)
 		mem_link_cfg(ports[i])->drop_arg = &current;
+	k->wire = mem_link_cfg(ports[0])->corrupt_ppm + mem_link_cfg(ports[1])->corrupt_ppm == 0 && sim_chance(k, 200000);
+	tcp_isn_forced = sim_chance(k, 100000);
+	tcp_isn_value = (uint32_t)-sim_pick_log(k, 1, 400000);
 	for (uint32_t i = 0; i < 2; i++) {
 		struct sockaddr_in l = {.sin_family = AF_INET,
 					.sin_addr.s_addr = htonl(0xc0000201u + i),
