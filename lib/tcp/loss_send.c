@@ -115,8 +115,10 @@ tcp_loss_taken_back(struct zf_ctx *ctx, struct zft *ts, uint32_t i, bool was_new
 		g->n_sent = 0;
 		return;
 	}
-	if (g->n_sent > 1)
+	if (g->n_sent > 1) {
 		g->n_sent--;
+		ctx->counters[CNT_TCP_RETRANS]--;
+	}
 	/* An ACK may have come in between. EVER_RETRANS stays: when it was sent before is not known any more. */
 	if (!(g->flags & TXSEG_RETRANS))
 		return;

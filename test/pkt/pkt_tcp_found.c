@@ -80,3 +80,19 @@ PKT_TEST_IN(tcp_full_port_takes_back_more_than_a_burst, "design: when something 
 		ps_out(s, i == 59 ? "+* P. %u:%u(1000) ack 1" : "+* . %u:%u(1000) ack 1", 1 + 1000 * i, 1001 + 1000 * i);
 	ps_in(s, "+.01 . 1:1(0) ack 60001");
 }
+
+/* A retransmission that the port refuses is none, however often it is tried. */
+PKT_TEST_IN(tcp_refused_retransmission_does_not_count, "design: when something runs out", PS_TCP_NORMAL)
+{
+	struct ps *s = ps_established();
+
+	ps_tcp_send(s, 100);
+	ps_out(s, "+0 P. 1:101(100) ack 1");
+	mem_cfg(ps_port(s))->credit = 0;
+	ps_silence(s, 2);
+	ps_count(s, TCP_RETRANS, 0);
+	mem_cfg(ps_port(s))->credit = MEM_ALL;
+	ps_out(s, "+* P. 1:101(100) ack 1");
+	ps_count(s, TCP_RETRANS, 1);
+	ps_in (s, "+.01 . 1:1(0) ack 101");
+}
