@@ -85,6 +85,32 @@ arena_try_map(struct arena *a, unsigned memfd_flags, uint64_t page, uint32_t sta
 	return true;
 }
 
+/* Bytes that can be had without pushing others out; UINT64_MAX where the kernel does not say. Asked because memory that is
+ * merely too much for the machine is granted, and the process killed while it is touched.
+ */
+static uint64_t
+memory_available(void)
+{
+	FILE *f = fopen("/proc/meminfo", "re");
+	unsigned long long kib = 0;
+	char line[128];
+
+	while (f != NULL && kib == 0 && fgets(line, sizeof(line), f) != NULL)
+		(void)sscanf(line, "MemAvailable: %llu", &kib);
+	if (f != NULL)
+		fclose(f);
+	return kib != 0 ? kib << 10 : UINT64_MAX;
+}
+
+static bool
+too_much(const struct arena *a)
+{
+	if (a->used <= memory_available())
+		return false;
+	errno = ENOMEM;
+	return true;
+}
+
 int
 arena_open(struct arena *a, uint32_t stack_id, const struct zf_log *log)
 {
@@ -92,9 +118,9 @@ arena_open(struct arena *a, uint32_t stack_id, const struct zf_log *log)
 	/* Small arenas are not worth a huge page of which most would stay empty. */
 	if ((a->used < ARENA_HUGE_PAGE / 2 ||
 	     !arena_try_map(a, MFD_HUGETLB | MFD_HUGE_2MB, ARENA_HUGE_PAGE, stack_id)) &&
-	    !arena_try_map(a, 0, ARENA_PAGE, stack_id)) {
+	    (too_much(a) || !arena_try_map(a, 0, ARENA_PAGE, stack_id))) {
 		zf_err(log, LC_STACK,
-		       "no memory for %llu KiB of stack state (%s): lower the max_* attributes",
+		       "no memory for %llu KiB of stack state (%s): lower n_bufs or the max_* attributes",
 		       (unsigned long long)(a->used >> 10), strerror(errno));
 		return -ENOMEM;
 	}

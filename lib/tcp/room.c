@@ -31,8 +31,8 @@ tcp_room_take(struct arena *a, const struct zf_attr *attr, uint32_t n_bufs)
 {
 	uint32_t n = (uint32_t)attr->max_tcp_endpoints, n_l = (uint32_t)attr->max_tcp_listen_endpoints;
 	uint32_t n_tw = tw_count(attr), n_syn = (uint32_t)ZF_MIN((uint32_t)attr->max_tcp_syn_backlog, SYN_MAX);
-	/* As many again for FINs, which have no buffer. */
-	uint32_t n_segs = n_bufs + 2 * n;
+	/* Two more for each: FINs have no buffer, and a run may be split. */
+	uint32_t n_segs = (uint32_t)ZF_MIN((uint64_t)n_bufs, (uint64_t)n * TCP_SNDQ_SEGS) + 2 * n;
 	/* A listener that was freed keeps its record while connections of it live. */
 	uint32_t left = n_l > 0 ? n_l + ZF_MAX(n_l, ZF_MIN(n, LISTEN_LEFT)) : 0;
 	uint32_t slots = htab_slots(n + n_tw + n_syn), l_slots = htab_slots(left);
