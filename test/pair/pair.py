@@ -236,11 +236,11 @@ def tcp_large_messages(pair, _):
 def tcp_pong_killed(pair, _):
     w = pair.wire()
     b = pair.start("pong", w, proto="tcp")
-    a = pair.start("ping", w, FOREVER, proto="tcp", extra=("-t", "1"))
-    time.sleep(1)
+    a = pair.start("ping", w, FOREVER, proto="tcp", extra=("-t", "5"))
+    time.sleep(2)
     b.kill()
     pair.end(a, expected=3)
-    if "no answer for 1 s" not in pair.said(a):
+    if "no answer for 5 s" not in pair.said(a):
         raise AssertionError(f"ping said: {pair.said(a).strip()}")
 
 
