@@ -138,7 +138,7 @@ out_add(struct zf_ctx *ctx, struct rte_mbuf *m, uint32_t zft, uint32_t seg)
 	struct tcp_room *r = ctx->tcp;
 
 	if (r->n_out == TCP_OUT_BURST)
-		tcp_out_flush(ctx);
+		(void)tcp_out_flush(ctx);
 	r->burst[r->n_out] = m;
 	r->out[r->n_out] = (struct tcp_out){.zft = zft, .seg = seg};
 	if (seg != TCP_NONE)
@@ -166,7 +166,7 @@ may_copy(const struct zf_ctx *ctx, const struct zft *ts, uint32_t len)
 static bool
 send_copy(struct zf_ctx *ctx, const uint8_t *hdr, uint32_t hdr_len, const void *payload, uint32_t len)
 {
-	tcp_out_flush(ctx);
+	(void)tcp_out_flush(ctx);
 	if (!output_backlog(ctx) || ctx->tx_copy(ctx->txq, hdr, hdr_len, payload, len) == 0)
 		return false;
 	ctx_count(ctx, CNT_TX_TCP);
@@ -314,14 +314,14 @@ take_back(struct zf_ctx *ctx, const struct tcp_out *o)
 	tcp_pend(ctx, ts);
 }
 
-void
+bool
 tcp_out_flush(struct zf_ctx *ctx)
 {
 	struct tcp_room *r = ctx->tcp;
 	uint32_t n = r->n_out, sent = 0;
 
 	if (n == 0)
-		return;
+		return true;
 	r->n_out = 0;
 	for (uint32_t k = output_backlog(ctx) ? n : 0; k > 0 && sent < n; sent += k)
 		k = ctx->tx(ctx->txq, r->burst + sent, (uint16_t)(n - sent));
@@ -330,6 +330,7 @@ tcp_out_flush(struct zf_ctx *ctx)
 		pkt_put(ctx->pool, r->burst[i - 1]);
 		take_back(ctx, &r->out[i - 1]);
 	}
+	return sent == n;
 }
 
 bool

@@ -56,15 +56,17 @@ tcp_run_pending(struct zf_ctx *ctx)
 	uint32_t i = r->pend_head;
 
 	r->pend_head = r->pend_tail = TCP_NONE;
-	ctx->owed &= ~(uint32_t)CTX_OWED_TCP_OUT;
 	while (i != TCP_NONE) {
 		struct zft *ts = &r->zfts[i];
 
 		i = ts->pend_next;
+		tcp_flush(ctx, ts); /* the last segments of the burst were cut through: what they say counts */
 		ts->flags &= ~(uint32_t)TF_PENDING;
 		tcp_output(ctx, ts);
 	}
-	tcp_out_flush(ctx);
+	if (r->pend_head == TCP_NONE)
+		ctx->owed &= ~(uint32_t)CTX_OWED_TCP_OUT;
+	(void)tcp_out_flush(ctx);
 	sq_return(ctx);
 }
 
@@ -207,6 +209,17 @@ usable(const struct zft *ts)
 	return n > 0 ? (uint32_t)n : 0;
 }
 
+/* Before run @g is booked as sent, a burst that it does not join leaves: what comes back of it is not overtaken. */
+static bool
+may_join_burst(struct zf_ctx *ctx, const struct zft *ts, const struct tcp_txseg *g)
+{
+	uint32_t n = ctx->tcp->n_out;
+
+	if (n == 0 || (n < TCP_OUT_BURST && (ctx->tx_copy == NULL || (uint32_t)ts->hdr_len + g->len > ctx->tx_copy_max)))
+		return true;
+	return tcp_out_flush(ctx);
+}
+
 static bool
 send_run(struct zf_ctx *ctx, struct zft *ts, uint32_t i, bool again)
 {
@@ -214,6 +227,8 @@ send_run(struct zf_ctx *ctx, struct zft *ts, uint32_t i, bool again)
 	struct tcp_frame f = {.seq = g->seq, .flags = TCP_FLAG_ACK, .owner = true, .wnd = -1, .ect = !again};
 	bool keep_ack = (ts->flags & TF_ACK_NOW) && (ts->ooo_head != TCP_NONE || (ts->flags & TF_DSACK));
 
+	if (!may_join_burst(ctx, ts, g))
+		return false;
 	if (g->flags & TXSEG_FIN)
 		f.flags |= TCP_FLAG_FIN;
 	if (g->flags & TXSEG_PSH)
@@ -275,16 +290,6 @@ fit_window(struct zf_ctx *ctx, struct zft *ts, uint32_t i, bool force)
 	return sq_split(ctx->tcp, ts, i, (uint16_t)ZF_MIN(room, (uint32_t)g->len));
 }
 
-/* Before a run is booked as sent: a burst that is full leaves first, and what comes back of it is not overtaken. */
-static bool
-burst_has_room(struct zf_ctx *ctx, const struct zft *ts)
-{
-	if (zf_likely(ctx->tcp->n_out < TCP_OUT_BURST))
-		return true;
-	tcp_out_flush(ctx);
-	return !(ts->flags & TF_PENDING);
-}
-
 static enum round_end
 send_new(struct zf_ctx *ctx, struct zft *ts, bool force)
 {
@@ -292,8 +297,6 @@ send_new(struct zf_ctx *ctx, struct zft *ts, bool force)
 		struct tcp_txseg *g;
 		uint32_t i, pipe;
 
-		if (!burst_has_room(ctx, ts))
-			return ROUND_PORT;
 		i = ts->sq_unsent;
 		g = sq_seg(ctx->tcp, i);
 		pipe = tcp_loss_pipe(ts);
@@ -315,8 +318,6 @@ send_lost(struct zf_ctx *ctx, struct zft *ts)
 	uint32_t i;
 
 	while ((i = tcp_loss_next(ctx, ts)) != TCP_NONE) {
-		if (!burst_has_room(ctx, ts))
-			return ROUND_PORT;
 		if (tcp_loss_pipe(ts) > 0 && tcp_loss_quota(ctx, ts) < sq_span(sq_seg(ctx->tcp, i)))
 			return ROUND_CWND;
 		if (!send_run(ctx, ts, i, true))
@@ -434,12 +435,12 @@ tcp_fast_update(struct zf_ctx *ctx, struct zft *ts)
 	if ((ts->state != TCP_ESTABLISHED && ts->state != TCP_CLOSE_WAIT) || !r->conf.fast_path)
 		return;
 	if (ts->sq_unsent != TCP_NONE || !ts->path.resolved || !tcp_loss_can_fast(ts) ||
-	    (ts->flags & (TF_FIN_QUEUED | TF_CWR | TF_ECE | TF_ACK_NOW | TF_PENDING)) != 0 ||
-	    ts->sq_segs >= TCP_SNDQ_SEGS - 1 || queued >= TCP_SNDQ_BYTES)
+	    (ts->flags & (TF_CWR | TF_ECE | TF_ACK_NOW | TF_PENDING)) != 0 || ts->sq_segs >= TCP_SNDQ_SEGS - 1)
 		return;
 	pipe = tcp_loss_pipe(ts);
 	room = ts->cc.cwnd > pipe ? ts->cc.cwnd - pipe : 0;
 	room = ZF_MIN(room, usable(ts));
+	ZF_ASSERT(queued <= TCP_SNDQ_BYTES && !(ts->flags & TF_FIN_QUEUED));
 	room = ZF_MIN(room, TCP_SNDQ_BYTES - queued);
 	limit = ts->mss;
 	if (ctx->tx_copy != NULL && ts->sum_mode == TCP_SUM_NONE)

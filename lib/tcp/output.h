@@ -39,8 +39,8 @@ void tcp_output_probe(struct zf_ctx *ctx, struct zft *ts);
 /* Have tcp_output() called at the end of this poll. */
 void tcp_pend(struct zf_ctx *ctx, struct zft *ts);
 void tcp_unpend(struct zf_ctx *ctx, struct zft *ts);
-/* What has been gathered leaves; what the port refuses is put back and pends. */
-void tcp_out_flush(struct zf_ctx *ctx);
+/* What has been gathered leaves; what the port refuses is put back and pends. False: it refused something. */
+bool tcp_out_flush(struct zf_ctx *ctx);
 
 /* One ACK now (RFC 5681 4.2: out-of-order arrivals are acknowledged one by one). */
 void tcp_send_ack(struct zf_ctx *ctx, struct zft *ts);
