@@ -9,6 +9,7 @@
 #include "tcp/input.h"
 #include "tcp/loss.h"
 #include "tcp/output.h"
+#include "tcp/sendq.h"
 #include "tcp/timer.h"
 
 void
@@ -132,11 +133,8 @@ work_off(struct zf_ctx *ctx, struct zft *ts)
 	if (ts->flags & TF_TS)
 		ts->ts_recent_at = ctx->now;
 	/* The last of them: nothing it carried was older than what the others did. */
-	ts->snd_wl1 = seq_less(ts->rcv_nxt, 1);
 	if (seq_leq(ts->snd_una, ts->owed_ack)) {
-		ts->snd_wl2 = ts->owed_ack;
-		ts->snd_wnd = (uint32_t)ts->owed_wnd << ts->snd_shift;
-		ts->max_snd_wnd = ZF_MAX(ts->max_snd_wnd, ts->snd_wnd);
+		update_window(ts, ts->owed_seq, ts->owed_ack, ts->owed_wnd);
 		after_probe(ts);
 		if (!seq_eq(ts->snd_una, ts->owed_ack)) {
 			tcp_loss_ack(ctx, ts, ts->owed_ack, NULL, false, &d);
@@ -208,4 +206,5 @@ tcp_run_owed(struct zf_ctx *ctx)
 			tcp_fast_update(ctx, ts);
 		}
 	}
+	sq_return(ctx);
 }

@@ -78,9 +78,11 @@ tcp_fast_recv_update(struct zf_ctx *ctx, struct zft *ts)
 	uint8_t bytes[2] = {(uint8_t)(words << 4), TCP_FLAG_ACK};
 
 	ts->fast_recv = TCP_FAST_NONE;
-	/* In recovery every acknowledgement counts at once; beyond a hole the next segment may close it. */
-	if (ts->state != TCP_ESTABLISHED || !(ts->flags & TF_APP) || !ctx->tcp->conf.fast_path ||
-	    ts->ooo_head != TCP_NONE || (ts->flags & (TF_ECE | TF_FIN_RCVD)) != 0 || !tcp_loss_can_fast(ts) ||
+	/* In recovery, and while a probe is out, every acknowledgement counts at once; beyond a hole the next segment may
+	 * close it; congestion marks are answered. States with a FIN, either way, are others.
+	 */
+	if (ts->state != TCP_ESTABLISHED || !ctx->tcp->conf.fast_path || ts->ooo_head != TCP_NONE ||
+	    (ts->flags & TF_ECN) != 0 || !tcp_loss_can_fast(ts) || (ts->loss.flags & LF_TLP) != 0 ||
 	    ts->soft_error != 0)
 		return;
 	memcpy(&ts->fast_recv, bytes, sizeof(bytes));

@@ -278,7 +278,6 @@ zftl_accept(struct zftl *tl, struct zft **ts_out)
 	tcp_listener_unqueue(ctx, tl, ts);
 	ts->flags |= TF_APP;
 	r->app_zft++;
-	tcp_fast_recv_update(ctx, ts);
 	*ts_out = ts;
 	return 0;
 }
@@ -332,7 +331,6 @@ tcp_close(struct zf_ctx *ctx, struct zft *ts)
 		tcp_end(ctx, ts, 0);
 		return;
 	}
-	tcp_fast_recv_update(ctx, ts);
 	if (!(ts->flags & TF_FIN_QUEUED))
 		(void)tcp_queue_fin(ctx, ts);
 	if (ts->state == TCP_FIN_WAIT2 && r->conf.finwait != 0)

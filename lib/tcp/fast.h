@@ -48,15 +48,15 @@ tcp_cut_through(struct zf_ctx *ctx, struct rte_mbuf *m, const struct tcp_key *k,
 	ts = &r->zfts[i];
 	memcpy(&head, &tcp->data_off, sizeof(head));
 	head &= (uint16_t)~be16_from(TCP_FLAG_PSH).raw;
-	if (zf_unlikely(head != ts->fast_recv)) /* established, no hole, no recovery; ACK and the agreed options alone */
+	if (zf_unlikely(head != ts->fast_recv)) /* see tcp_fast_recv_update(); ACK and the agreed options alone */
 		return false;
 	hdr_len = (uint32_t)(tcp->data_off >> 4) * 4u;
 	seq = seq_of(be32_host(tcp->seq));
 	if (zf_unlikely(!seq_eq(seq, ts->rcv_nxt))) /* the next byte */
 		return false;
 	len = l4_len - hdr_len;
-	/* Some text (a pure ACK wraps), all of it inside the window. */
-	if (zf_unlikely(l4_len < hdr_len || len - 1 >= seq_sub(ts->rcv_adv, seq)))
+	/* Some text (a pure ACK wraps, and a header that was cut short), all of it inside the window. */
+	if (zf_unlikely(len - 1 >= seq_sub(ts->rcv_adv, seq)))
 		return false;
 	/* RFC 5961 5.2: not older than the largest window, not beyond what was sent. */
 	ack = seq_of(be32_host(tcp->ack));
@@ -68,9 +68,6 @@ tcp_cut_through(struct zf_ctx *ctx, struct rte_mbuf *m, const struct tcp_key *k,
 		return false;
 	/* Buffers: within the stack's budget, and not so many that they should be shared. */
 	if (zf_unlikely(ts->rxq_pkts >= TCP_COALESCE_FROM || ctx->rx_held >= ctx->rx_hold_max))
-		return false;
-	/* Congestion marks are answered. */
-	if (zf_unlikely((ts->flags & TF_ECN) != 0))
 		return false;
 	if (hdr_len != sizeof(*tcp) && zf_unlikely(!tcp_cut_ts(ts, tcp, seq)))
 		return false;
@@ -89,6 +86,7 @@ tcp_cut_through(struct zf_ctx *ctx, struct rte_mbuf *m, const struct tcp_key *k,
 	ts->ack_bytes += len;
 	ts->rcv_nxt = seq_add(seq, len);
 	ts->w.ready |= EPOLLIN;
+	ts->owed_seq = seq;
 	ts->owed_ack = ack;
 	ts->owed_wnd = be16_host(tcp->wnd);
 	if (len > ts->owed_max)

@@ -25,13 +25,13 @@ can_send(const struct zft *ts)
  *   needs options of its own, both windows open, path resolved (fast_send_bytes is 0 otherwise)
  *   nothing changed on the path since the header was made, and nothing waits to be sent before us (path_gen)
  *   nothing happened to the port that must be acted on before it is used
- *   a record and a buffer for what may have to be sent again
+ *   room for what may have to be sent again: there are more records than buffers and FINs
  */
 static ZF_ALWAYS_INLINE bool
 send_is_fast(const struct zf_ctx *ctx, const struct tcp_room *r, const struct zft *ts, size_t len)
 {
 	return len - 1 < ts->fast_send_bytes && ts->path_gen == ctx->path_gen && !ctx_has_events(ctx) &&
-	       r->n_free_seg > r->max_zft && r->tx_held < r->tx_held_max;
+	       r->tx_held < r->tx_held_max;
 }
 
 /* The template becomes the header of @len bytes at snd_nxt. */
@@ -76,7 +76,7 @@ send_fast(struct zf_ctx *ctx, struct zft *ts, const void *buf, uint32_t len)
 
 	if (zf_unlikely(m == NULL))
 		goto slow;
-	ZF_ASSERT(tcp_fast_is_right(ctx, ts, len));
+	ZF_ASSERT(r->n_free_seg > r->max_zft && tcp_fast_is_right(ctx, ts, len));
 	(void)fast_header(ctx, ts, len);
 	if (zf_likely(ctx->tx_copy != NULL && ts->sum_mode == TCP_SUM_NONE)) {
 		if (zf_unlikely(ctx->tx_copy(ctx->txq, ts->hdr, ts->hdr_len, buf, len) == 0)) {
@@ -111,9 +111,9 @@ send_fast(struct zf_ctx *ctx, struct zft *ts, const void *buf, uint32_t len)
 	ts->fast_send_bytes = ++ts->sq_segs >= TCP_SNDQ_SEGS - 1 ? 0 : ZF_MIN(ts->fast_send_bytes, ts->snd_room);
 	ts->loss.sent_at = ctx->now;
 	tcp_acked_all(ts);
-	if (ts->sq_head == i && zf_likely(ts->backoff == 0))
+	if (ts->sq_head == i && zf_likely((ts->backoff | (ts->loss.flags & LF_TROUBLE)) == 0))
 		tcp_loss_arm_first(ctx, ts);
-	else if (ts->rtx_mode == RTX_IDLE || ts->due[TCP_DUE_RTX] == 0)
+	else if (ts->sq_segs == 2 || ts->rtx_mode == RTX_IDLE || ts->due[TCP_DUE_RTX] == 0) /* 2: the probe is due earlier */
 		tcp_loss_arm(ctx, ts);
 	ctx_count(ctx, CNT_TX_TCP);
 	ctx_leave(ctx);
@@ -251,6 +251,21 @@ no_room(struct zf_ctx *ctx, struct zft *ts, bool bufs)
 	return -EAGAIN;
 }
 
+/* Before something is queued: what owed acknowledgements let go leaves first, as it would have at the end of a poll, and
+ * nothing joins its last segment.
+ */
+static void
+flush_sends(struct zf_ctx *ctx, struct zft *ts)
+{
+	if (!(ts->flags & TF_OWED))
+		return;
+	tcp_flush(ctx, ts);
+	if (ts->sq_unsent != TCP_NONE) {
+		tcp_output(ctx, ts);
+		(void)tcp_out_flush(ctx);
+	}
+}
+
 static ssize_t
 send_queued(struct zf_ctx *ctx, struct zft *ts, const struct iovec *iov, size_t len, int flags)
 {
@@ -258,7 +273,7 @@ send_queued(struct zf_ctx *ctx, struct zft *ts, const struct iovec *iov, size_t 
 	uint32_t room, take;
 	bool no_bufs;
 
-	tcp_flush(ctx, ts);
+	flush_sends(ctx, ts);
 	if (!can_send(ts))
 		return -ENOTCONN;
 	tcp_path_check(ctx, ts);
@@ -368,7 +383,7 @@ zft_shutdown_tx(struct zft *ts)
 	int rc = 0;
 
 	tcp_enter(ctx);
-	tcp_flush(ctx, ts);
+	flush_sends(ctx, ts);
 	if (!can_send(ts))
 		rc = -ENOTCONN;
 	else if (!tcp_queue_fin(ctx, ts))

@@ -138,7 +138,8 @@ struct zft {
 
 	/* R2: cut-through's record, and what receiving calls write. */
 	int64_t ctx_off;      /* from this zocket to its ctx */
-	tcpseq_t owed_ack;    /* of the last segment cut through */
+	tcpseq_t owed_seq;    /* of the last segment cut through */
+	tcpseq_t owed_ack;    /* its acknowledgement */
 	uint16_t owed_wnd;    /* its window field, host order, not scaled */
 	uint16_t owed_max;    /* the largest payload of them */
 	uint32_t owed_next;   /* list of zockets with a record */
