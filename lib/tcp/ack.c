@@ -160,12 +160,14 @@ tcp_flush(struct zf_ctx *ctx, struct zft *ts)
 	tcp_pend(ctx, ts);
 }
 
-/* Nothing to send, nothing wrong, no ACK due at once: request and response between two messages. */
+/* Nothing to send, nothing wrong, no ACK due at once: request and response between two messages. What owes work is
+ * ESTABLISHED, without ECN, and has no FIN queued: whatever changes that works it off first.
+ */
 static ZF_ALWAYS_INLINE bool
 is_quiet(const struct zf_ctx *ctx, const struct zft *ts)
 {
-	return ts->sq_unsent == TCP_NONE && ts->state == TCP_ESTABLISHED && tcp_loss_can_fast(ts) &&
-	       !(ts->flags & (TF_ACK_NOW | TF_PENDING | TF_CWR | TF_ECE | TF_FIN_QUEUED)) &&
+	ZF_ASSERT(ts->state == TCP_ESTABLISHED && !(ts->flags & (TF_CWR | TF_ECE | TF_FIN_QUEUED)));
+	return ts->sq_unsent == TCP_NONE && tcp_loss_can_fast(ts) && !(ts->flags & TF_ACK_NOW) &&
 	       ts->path_gen == ctx->ip->env_gen && ts->path.resolved;
 }
 
@@ -201,7 +203,8 @@ tcp_run_owed(struct zf_ctx *ctx)
 			settle(ctx, ts);
 		} else {
 			tcp_loss_limited(ts, false);
-			if (!seq_eq(una, ts->snd_una)) /* else its timer runs since it was sent */
+			/* Else its timer runs since it was sent, but for what a second run in flight changes. */
+			if (!seq_eq(una, ts->snd_una) || ts->sq_segs == 2)
 				tcp_loss_arm(ctx, ts);
 			tcp_fast_update(ctx, ts);
 		}

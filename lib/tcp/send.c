@@ -113,7 +113,8 @@ send_fast(struct zf_ctx *ctx, struct zft *ts, const void *buf, uint32_t len)
 	tcp_acked_all(ts);
 	if (ts->sq_head == i && zf_likely((ts->backoff | (ts->loss.flags & LF_TROUBLE)) == 0))
 		tcp_loss_arm_first(ctx, ts);
-	else if (ts->sq_segs == 2 || ts->rtx_mode == RTX_IDLE || ts->due[TCP_DUE_RTX] == 0) /* 2: the probe is due earlier */
+	else if (ts->rtx_mode == RTX_IDLE || ts->due[TCP_DUE_RTX] == 0 ||
+		 (ts->sq_segs == 2 && !(ts->flags & TF_OWED))) /* the probe is due earlier; owed work sets it anyway */
 		tcp_loss_arm(ctx, ts);
 	ctx_count(ctx, CNT_TX_TCP);
 	ctx_leave(ctx);

@@ -109,8 +109,11 @@ static inline void
 sq_return(struct zf_ctx *ctx)
 {
 	struct tcp_room *r = ctx->tcp;
-	uint32_t need = ZF_MAX(r->tx_held, r->tx_held_own);
+	uint32_t need;
 
+	if (zf_likely(r->tx_held_max == r->tx_held_own))
+		return;
+	need = ZF_MAX(r->tx_held, r->tx_held_own);
 	if (r->tx_held_max > need) {
 		ctx->rx_hold_max += r->tx_held_max - need;
 		r->tx_held_max = need;
