@@ -82,6 +82,10 @@ void tcp_loss_arm(struct zf_ctx *ctx, struct zft *ts);
 
 /* RFC 8985 7.2: how long a peer may delay its ACK for a single segment, as a part of a second. */
 #define TCP_LOSS_DELACK_DIV 5u
+/* No probe sooner than that, as a part of a second: with a round trip of next to nothing and a port that takes nothing the
+ * timer would fire with every tick of the wheel.
+ */
+#define TCP_LOSS_PROBE_DIV  1000u
 
 /* The same where nothing was in flight, backed off or wrong before this run, sent at ctx->now. */
 static ZF_ALWAYS_INLINE void

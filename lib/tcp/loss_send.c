@@ -148,6 +148,7 @@ probe_due(const struct zf_ctx *ctx, const struct zft *ts, uint64_t rto_due)
 
 	if (pto == 0)
 		return rto_due;
+	pto = ZF_MAX(pto, ctx->hz / TCP_LOSS_PROBE_DIV);
 	if (head->next == ts->sq_unsent)
 		pto += ctx->hz / TCP_LOSS_DELACK_DIV;
 	return ZF_MIN(ZF_MAX(l->rto_base, l->sent_at) + pto, rto_due);
