@@ -318,6 +318,8 @@ zf_stack_is_quiescent(struct zf_stack *stack)
 	if (ctx->owed & CTX_OWED_TCP) {
 		ctx_enter(ctx);
 		ctx->now = ctx_read_clock(ctx);
+		if (ctx_has_events(ctx))
+			ctx->take_events(ctx);
 		tcp_run_owed(ctx);
 		tcp_run_pending(ctx);
 		ctx_publish(ctx);

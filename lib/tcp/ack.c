@@ -139,8 +139,6 @@ work_off(struct zf_ctx *ctx, struct zft *ts)
 		if (!seq_eq(ts->snd_una, ts->owed_ack)) {
 			tcp_loss_ack(ctx, ts, ts->owed_ack, NULL, false, &d);
 			tcp_loss_check(ctx->tcp, ts);
-			if (zf_unlikely(!tcp_loss_can_fast(ts)))
-				tcp_fast_recv_update(ctx, ts);
 		}
 	}
 	if (ts->owed_max > ts->rcv_mss)
@@ -161,14 +159,15 @@ tcp_flush(struct zf_ctx *ctx, struct zft *ts)
 }
 
 /* Nothing to send, nothing wrong, no ACK due at once: request and response between two messages. What owes work is
- * ESTABLISHED, without ECN, and has no FIN queued: whatever changes that works it off first.
+ * ESTABLISHED, without ECN, has no FIN queued and nothing lost or SACKed: whatever changes that works it off first.
  */
 static ZF_ALWAYS_INLINE bool
 is_quiet(const struct zf_ctx *ctx, const struct zft *ts)
 {
-	ZF_ASSERT(ts->state == TCP_ESTABLISHED && !(ts->flags & (TF_CWR | TF_ECE | TF_FIN_QUEUED)));
-	return ts->sq_unsent == TCP_NONE && tcp_loss_can_fast(ts) && !(ts->flags & TF_ACK_NOW) &&
-	       ts->path_gen == ctx->ip->env_gen && ts->path.resolved;
+	ZF_ASSERT(ts->state == TCP_ESTABLISHED && !(ts->flags & (TF_CWR | TF_ECE | TF_FIN_QUEUED)) &&
+		  tcp_loss_can_fast(ts));
+	return ts->sq_unsent == TCP_NONE && !(ts->flags & TF_ACK_NOW) && ts->path_gen == ctx->ip->env_gen &&
+	       ts->path.resolved;
 }
 
 /* What output() does then if everything is acknowledged. */

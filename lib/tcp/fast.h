@@ -45,6 +45,7 @@ tcp_cut_through(struct zf_ctx *ctx, struct rte_mbuf *m, const struct tcp_key *k,
 	i = tcp_find(ctx, r, k);
 	if (zf_unlikely(i >= r->max_zft)) /* nobody's, or no connection yet or any more */
 		return false;
+	ZF_ASSERT(i < r->max_zft);
 	ts = &r->zfts[i];
 	memcpy(&head, &tcp->data_off, sizeof(head));
 	head &= (uint16_t)~be16_from(TCP_FLAG_PSH).raw;

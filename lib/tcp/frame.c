@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "ip/csum.h"
+#include "tcp/conn.h"
 #include "tcp/frame.h"
 #include "tcp/loss.h"
 
@@ -52,6 +53,7 @@ tcp_template(struct zf_ctx *ctx, struct zft *ts)
 	if (mss < ts->mss && ts->sq_head != TCP_NONE) {
 		ts->mss = (uint16_t)mss;
 		tcp_loss_mtu(ctx, ts);
+		tcp_fast_recv_update(ctx, ts);
 	}
 	ts->mss = (uint16_t)mss;
 }

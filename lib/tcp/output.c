@@ -435,7 +435,7 @@ tcp_fast_update(struct zf_ctx *ctx, struct zft *ts)
 	if ((ts->state != TCP_ESTABLISHED && ts->state != TCP_CLOSE_WAIT) || !r->conf.fast_path)
 		return;
 	if (ts->sq_unsent != TCP_NONE || !ts->path.resolved || !tcp_loss_can_fast(ts) ||
-	    (ts->flags & (TF_CWR | TF_ECE | TF_ACK_NOW | TF_PENDING)) != 0 || ts->sq_segs >= TCP_SNDQ_SEGS - 1)
+	    (ts->flags & (TF_CWR | TF_ECE | TF_ACK_NOW)) != 0 || ts->sq_segs >= TCP_SNDQ_SEGS - 1)
 		return;
 	pipe = tcp_loss_pipe(ts);
 	room = ts->cc.cwnd > pipe ? ts->cc.cwnd - pipe : 0;
