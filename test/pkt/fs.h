@@ -59,12 +59,16 @@ struct fs_out {
 	uint32_t hash;     /* of payload and options, or of the whole frame if it is not TCP */
 };
 
+struct fs;
+
 struct fs_side {
+	struct fs *f;
 	struct zt *t;
 	struct zft *ts;    /* NULL before the connection and behind zft_free() */
 	struct zftl *tl;
 	uint32_t sent, rcvd; /* bytes of the two streams that went through the calls */
-	uint32_t right;      /* of the window as told last, */
+	uint32_t acked;      /* what its last segment acknowledged, */
+	uint32_t right;      /* right edge of the window as told in it, */
 	uint8_t shift;       /* and its scale */
 	bool mute;           /* nobody answers ARP */
 	struct fs_out out[FS_OUT_MAX];
@@ -74,9 +78,10 @@ struct fs_side {
 struct fs_cfg {
 	enum fs_level level;
 	bool passive, ts, sack, ecn, copy, unjudged, delack;
+	bool lazy;           /* the application hardly reads, and much arrives */
 	int wscale;          /* of the peer, -1 none */
 	uint16_t mss;        /* of the peer */
-	uint32_t rx_window, n_bufs, initial_cwnd;
+	uint32_t rx_window, n_bufs, tx_ring, initial_cwnd;
 	uint32_t iss, irs;
 	const char *cc;
 };
@@ -89,6 +94,7 @@ struct fs {
 	uint32_t step;
 	bool verbose;
 	bool touched;       /* this step had calls between that send or read */
+	bool refused;       /* port or pool had no room in it: what was not said then goes with something later, or alone */
 	bool shrunk;        /* it had a segment that takes back some of the peer's window: see fs_arrive() */
 	/* The peer. */
 	uint8_t mac;        /* the last byte of its MAC */

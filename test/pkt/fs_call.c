@@ -65,10 +65,10 @@ send_bytes(struct fs *f, struct fs_side *s, const struct args *g, uint32_t len)
 static void
 send_many(struct fs *f, struct fs_side *s, const struct args *g, struct result *r)
 {
-	uint32_t n = g->c % 8 == 0 ? 1200 : 40;
+	uint32_t n = g->c % 8 == 0 ? 1200 : 40, len = n == 1200 ? 1 : g->c % 8 == 1 ? 60000 : 1 + g->a % 2000;
 
 	for (uint32_t i = 0; i < n; i++) {
-		ssize_t rc = send_bytes(f, s, g, 1 + (n == 40 ? g->a % 2000 : 0));
+		ssize_t rc = send_bytes(f, s, g, len);
 
 		if (rc <= 0) {
 			r->rc = rc;
@@ -204,7 +204,8 @@ choose(struct fs *f, bool between)
 			c = (enum call)(SEND_SOME + fs_below(f, SEND_CALLS - SEND_SOME));
 		else
 			c = (enum call)(READ_PLACE + fs_below(f, READ_CALLS - READ_PLACE));
-	} while ((c == SEND_SHUTDOWN && !fs_one_in(f, 12)) || (c == SEND_MANY && !fs_one_in(f, 6)));
+	} while ((c >= READ_PLACE && f->c.lazy && !fs_one_in(f, 10)) || (c == SEND_SHUTDOWN && !fs_one_in(f, 12)) ||
+		 (c == SEND_MANY && !fs_one_in(f, 6)));
 	return c;
 }
 

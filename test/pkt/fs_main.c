@@ -11,7 +11,7 @@
 
 #include "pkt/fs.h"
 
-#define SEEDS 3000u
+#define SEEDS 6000u
 #define STEPS 60u
 
 static void
@@ -34,7 +34,13 @@ draw_cfg(struct fs *f)
 	c->rx_window = window[fs_below(f, ZF_ARRAY_SIZE(window))];
 	/* A window that follows the stack's buffers moves with what waits to be sent, so it differs by moments. */
 	c->n_bufs = c->level != FS_READ ? (c->rx_window > 65535 ? 4096 : 1024) : fs_one_in(f, 4) ? 160 : 512;
-	c->initial_cwnd = fs_one_in(f, 4) ? 2000 : fs_one_in(f, 6) ? 200000 : 0;
+	c->tx_ring = 64;
+	c->lazy = fs_one_in(f, 10);
+	if (c->level != FS_READ && fs_one_in(f, 24)) { /* so many that a queue's records end before the buffers */
+		c->n_bufs = 16384;
+		c->tx_ring = 4096;
+	}
+	c->initial_cwnd = c->n_bufs == 16384 && fs_one_in(f, 2) ? 4000000 : fs_one_in(f, 4) ? 2000 : fs_one_in(f, 6) ? 200000 : 0;
 	c->iss = fs_one_in(f, 3) ? 0xfffffff0u - fs_below(f, 3000) : fs_below(f, 1u << 30);
 	c->irs = fs_one_in(f, 3) ? 0xfffffff0u - fs_below(f, 3000) : fs_below(f, 1u << 30);
 	c->cc = fs_one_in(f, 2) ? "cubic" : "newreno";
@@ -52,6 +58,8 @@ pass_time(struct fs *f)
 	uint64_t ns = k < 15 ? 0 : k < 22 ? fs_below(f, 1000000) : k < 28 ? fs_below(f, 60000000) :
 		      k < 29 ? 200000000ull + fs_below(f, 3000000000u) : 1000000000ull * fs_below(f, fs_one_in(f, 4) ? 120 : 5);
 
+	if (fs_one_in(f, 80))
+		ns = 700000000000ull; /* a path MTU is forgotten */
 	if (ns == 0)
 		return;
 	fs_say(f, "%.6f s pass", (double)ns / 1e9);
@@ -78,24 +86,36 @@ has_late(const struct fs *f)
 static void
 step(struct fs *f)
 {
-	bool full = fs_one_in(f, 12);
+	bool full = fs_one_in(f, 12), after = fs_one_in(f, 20);
 
 	f->touched = f->touched && has_late(f);
-	f->shrunk = false;
+	f->shrunk = f->refused = false;
 	pass_time(f);
 	if (f->s[SLOW].ts == NULL && f->s[SLOW].tl == NULL)
 		return;
-	if (fs_one_in(f, 40))
+	if (fs_one_in(f, 25))
 		fs_surround(f);
 	else if (f->s[SLOW].ts != NULL && !fs_one_in(f, 10))
 		fs_arrive(f);
 	full = full && f->s[SLOW].ts != NULL && !has_late(f); /* a lost question to the neighbour is asked again later */
-	f->touched |= full; /* what was refused goes in another round: data may carry its ACK */
+	f->refused |= full;
 	if (full) {
 		fs_say(f, "the port is full");
 		set_room(f, 0);
 	}
+	if (f->s[SLOW].ts != NULL && !has_late(f) && fs_one_in(f, 15)) {
+		fs_say(f, "no buffers to send with");
+		f->refused = true;
+		pool_fail_after = pool_fail_every = 1;
+	}
 	fs_poll(f);
+	pool_fail_after = pool_fail_every = 0;
+	if (after && f->s[SLOW].ts != NULL && !has_late(f)) {
+		fs_collect(f); /* a reset empties the rings */
+		fs_say(f, "the port asks for a reset");
+		for (int i = 0; i < SIDES; i++)
+			mem_ask_reset(zt_port(f->s[i].t));
+	}
 	for (uint32_t n = fs_below(f, 4); n > 0; n--)
 		fs_call(f, true);
 	if (full && fs_one_in(f, 2))

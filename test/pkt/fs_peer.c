@@ -70,9 +70,9 @@ fs_arp_push(struct fs *f)
 	fs_say(f, "ARP: the peer is at ..:%02x", f->mac);
 }
 
-/* One of the stack's segments does not fit some link. */
+/* One of the stack's segments does not fit some link, or there is no way for it. */
 static void
-too_big(struct fs *f, const struct zft *ts)
+refuse(struct fs *f, const struct zft *ts, bool big)
 {
 	uint8_t b[128] = {0};
 	struct hdr_ip4 *ip = (struct hdr_ip4 *)(b + 14), *q = (struct hdr_ip4 *)(b + 42);
@@ -88,9 +88,11 @@ too_big(struct fs *f, const struct zft *ts)
 			       .dst = be32_from(FS_US)};
 	ip->csum = csum_finish(csum_ip4_hdr(ip, 5));
 	b[34] = 3;
-	b[35] = 4;
-	b[40] = (uint8_t)(mtu >> 8);
-	b[41] = (uint8_t)mtu;
+	b[35] = big ? 4 : 1;
+	if (big) {
+		b[40] = (uint8_t)(mtu >> 8);
+		b[41] = (uint8_t)mtu;
+	}
 	*q = (struct hdr_ip4){.ver_ihl = IP4_VER_IHL,
 			      .total_len = be16_from(1500),
 			      .frag = be16_from(IP4_FLAG_DF),
@@ -107,7 +109,7 @@ too_big(struct fs *f, const struct zft *ts)
 		memcpy(b + 36, &sum, 2);
 	}
 	fs_push(f, b, 70);
-	fs_say(f, "ICMP: too big, MTU %u", mtu);
+	fs_say(f, "ICMP: %s, MTU %u", big ? "too big" : "unreachable", mtu);
 }
 
 /* Both stacks have one, and this is the one that decides. */
@@ -171,7 +173,7 @@ fs_handshake(struct fs *f)
 	f->mac = 1;
 	f->tsval = rng_next32(&f->rng);
 	for (int i = 0; i < SIDES; i++)
-		f->s[i].right = f->c.irs + 1;
+		f->s[i].right = f->s[i].acked = f->c.irs + 1;
 	connect_both(f);
 	fs_flush(f);
 	syn_opts(f, &g);
@@ -416,7 +418,7 @@ void
 fs_arrive(struct fs *f)
 {
 	const struct zft *ts = ref(f);
-	uint32_t n = fs_one_in(f, 3) ? 1 + fs_below(f, 5) : 1, next = ts->rcv_nxt.n, fresh = ts->snd_una.n;
+	uint32_t n = f->c.lazy ? 1 + fs_below(f, 12) : fs_one_in(f, 3) ? 1 + fs_below(f, 5) : 1, next = ts->rcv_nxt.n, fresh = ts->snd_una.n;
 	uint16_t wnd = any_window(f);
 
 	for (uint32_t i = 0; i < n; i++) {
@@ -459,7 +461,7 @@ fs_surround(struct fs *f)
 		break;
 	case 1:
 		if (ref(f) != NULL)
-			too_big(f, ref(f));
+			refuse(f, ref(f), fs_one_in(f, 2));
 		break;
 	case 2:
 		for (int i = 0; i < SIDES; i++)
