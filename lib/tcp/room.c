@@ -151,8 +151,9 @@ tcp_room_init(struct zf_ctx *ctx, uint32_t tx_own, uint32_t tx_top)
 	tcp_ooo_init(r->ooo);
 	tcp_syn_init(ctx);
 	r->owed_head = r->pend_head = r->pend_tail = TCP_NONE;
-	r->tx_held_own = r->tx_held_max = ZF_MAX(tx_own, 1u);
-	r->tx_held_top = ZF_MAX(tx_top, r->tx_held_own);
+	/* A buffer that may be taken has a record: fast sends look at the buffers alone. */
+	r->tx_held_own = r->tx_held_max = ZF_MAX(ZF_MIN(tx_own, r->max_segs - 2 * r->max_zft), 1u);
+	r->tx_held_top = ZF_MAX(ZF_MIN(tx_top, r->max_segs - 2 * r->max_zft), r->tx_held_own);
 	r->key.k[0] = rng_next64(&ctx->rng);
 	r->key.k[1] = rng_next64(&ctx->rng);
 	r->rst_limit = (struct output_limit){.last = ctx->now, .tokens = 200, .burst = 200, .per_s = 1000};

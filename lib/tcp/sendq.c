@@ -11,9 +11,9 @@ sq_split(struct tcp_room *r, struct zft *ts, uint32_t i, uint16_t len)
 	uint32_t k;
 
 	ZF_ASSERT(len > 0 && (len < g->len || (len == g->len && (g->flags & TXSEG_FIN) != 0)));
-	k = sq_take(r);
-	if (k == TCP_NONE)
+	if (r->n_free_seg <= r->max_zft) /* those are for FINs */
 		return false;
+	k = sq_take(r);
 	h = &r->segs[k];
 	*h = *g;
 	h->seq = seq_add(g->seq, len);

@@ -96,3 +96,20 @@ PKT_TEST_IN(tcp_refused_retransmission_does_not_count, "design: when something r
 	ps_count(s, TCP_RETRANS, 1);
 	ps_in (s, "+.01 . 1:1(0) ack 101");
 }
+
+/* Runs split for a smaller path MTU leave each zocket the record for its FIN. */
+PKT_TEST_IN(tcp_split_runs_leave_a_record_for_the_fin, "design: when something runs out", PS_NORMAL_ONLY)
+{
+	struct ps *s = ps_established(.open = {.n_bufs = 128}, .attrs = "max_tcp_endpoints=1;tcp_initial_cwnd=400000",
+				      .peer_wscale = 7);
+
+	ps_in(s, "+.01 . 1:1(0) ack 1"); /* windows of SYNs are not scaled */
+	while (ps_tcp_send(s, 1460) == 1460)
+		;
+	ps_ignore(s, 0);
+	PS_EQ(s, ps_probe(s)->snd_end, ps_probe(s)->snd_nxt);
+	ps_in(s, "+.01 [ip src gw] icmp unreachable frag mtu 576 [. 1:1461(1460) ack 1]");
+	ps_ignore(s, .01);
+	ps_shutdown(s);
+	ps_ignore(s, .01);
+}
