@@ -153,11 +153,10 @@ done(struct zft *ts, struct zft_msg *msg, uint32_t bytes)
 	msg->reserved[MSG_BUFS] = -1; /* not twice */
 	consume(ctx, ts, bytes);
 	after_read(ctx, ts);
-	if (zf_unlikely(end && ts->rxq_bytes == 0)) {
-		ts->w.ready |= EPOLLIN; /* an end stays readable */
-		return end_code(ts);
-	}
-	return 1;
+	/* An end stays readable, and so does one that came since. */
+	if (zf_unlikely(at_end(ts)))
+		ts->w.ready |= EPOLLIN;
+	return zf_unlikely(end && ts->rxq_bytes == 0) ? end_code(ts) : 1;
 }
 
 ZF_EXPORT int

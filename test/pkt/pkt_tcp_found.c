@@ -2,6 +2,9 @@
  *
  * Faults of TCP that the simulation (test/sim) and the fuzzer (fuzz_tcp) found, made small.
  */
+#include <sys/epoll.h>
+
+#include "core/waitable.h"
 #include "mem/mem.h"
 #include "ps_zft.h"
 
@@ -112,4 +115,24 @@ PKT_TEST_IN(tcp_split_runs_leave_a_record_for_the_fin, "design: when something r
 	ps_ignore(s, .01);
 	ps_shutdown(s);
 	ps_ignore(s, .01);
+}
+
+/* An end that comes while the last bytes are handed out stays readable behind them. */
+PKT_TEST(tcp_end_behind_handed_bytes_is_readable, "RFC 9293 3.10.3")
+{
+	struct ps *s = ps_established();
+	struct {
+		struct zft_msg msg;
+		struct iovec iov[4];
+	} rd;
+
+	ps_in (s, "+.01 P. 1:101(100) ack 1");
+	rd.msg.iovcnt = 4;
+	zft_zc_recv(ps_zft(s), &rd.msg, 0);
+	PS_EQ(s, rd.msg.iovcnt, 1);
+	ps_in (s, "+.01 F. 101:101(0) ack 1");
+	ps_out(s, "+0 . 1:1(0) ack 102");
+	PS_EQ(s, zft_zc_recv_done(ps_zft(s), &rd.msg), 1);
+	PS_EQ(s, zft_to_waitable(ps_zft(s))->ready & EPOLLIN, EPOLLIN);
+	ps_tcp_eof(s);
 }
