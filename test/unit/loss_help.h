@@ -42,7 +42,7 @@ bench_init(uint32_t flags, uint32_t iss)
 	b.ctx.now = 5000 * MS;
 	wheel_init(&b.wheel, b.ctx.now);
 	b.room.segs = b.segs;
-	b.room.max_segs = SEGS;
+	b.room.max_segs = b.room.n_free_seg = SEGS;
 	for (uint32_t i = 0; i < SEGS; i++)
 		b.segs[i].next = i + 1 < SEGS ? i + 1 : TCP_NONE;
 	b.room.conf.rtt = lim;

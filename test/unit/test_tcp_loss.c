@@ -564,6 +564,7 @@ smaller_path_without_records(void)
 	bench_start(TF_SACK);
 	bench_queue(2);
 	b.room.free_seg = TCP_NONE;
+	b.room.n_free_seg = 0;
 	b.ts.mss = 400;
 	tcp_loss_mtu(&b.ctx, &b.ts);
 	tcp_loss_check(&b.room, &b.ts);
