@@ -120,7 +120,7 @@ long_due(struct zf_ctx *ctx, struct zft *ts)
 	const struct tcp_conf *c = &ctx->tcp->conf;
 	uint64_t idle = ctx->now - ts->last_rcvd, next;
 
-	if (ts->state == TCP_FIN_WAIT2 && !(ts->flags & TF_APP)) {
+	if (ts->state == TCP_FIN_WAIT2 && !(ts->flags & TF_APP) && c->finwait != 0) {
 		tcp_end(ctx, ts, 0);
 		return;
 	}

@@ -136,3 +136,17 @@ PKT_TEST(tcp_end_behind_handed_bytes_is_readable, "RFC 9293 3.10.3")
 	PS_EQ(s, zft_to_waitable(ps_zft(s))->ready & EPOLLIN, EPOLLIN);
 	ps_tcp_eof(s);
 }
+
+/* FIN-WAIT-2 without a limit: keepalive asks the peer, and does not end it by itself. */
+PKT_TEST(tcp_keepalive_is_no_limit_of_fin_wait_2, "RFC 9293 3.8.4")
+{
+	struct ps *s = ps_established(.attrs = "tcp_finwait_ms=0;tcp_keepalive=1;tcp_keepalive_time_ms=5000");
+
+	ps_tcp_free(s);
+	ps_out(s, "+0 F. 1:1(0) ack 1");
+	ps_in (s, "+.01 . 1:1(0) ack 2");
+	ps_out(s, "+5 . 1:1(0) ack 1");
+	ps_in (s, "+.01 . 1:1(0) ack 2");
+	ps_in (s, "+.01 F. 1:1(0) ack 2");
+	ps_out(s, "+0 . 2:2(0) ack 2");
+}
