@@ -139,12 +139,15 @@ ping(struct conn *c, uint64_t *ns)
 	return rc;
 }
 
-/* The part of @iov behind @put that a send did not take, as room comes. An exit code. */
+/* The part of @iov behind @put that a send did not take, as room comes. An exit code. What arrives during these polls is
+ * not reported by the next one: the caller looks for itself.
+ */
 static int
-echo_slow(const struct conn *c, const struct iovec *iov, size_t put, long served)
+echo_slow(struct conn *c, const struct iovec *iov, size_t put, long served)
 {
 	uint64_t since = ex_now_ns();
 
+	c->left = 1;
 	while (send_rest(c, iov->iov_base, iov->iov_len, &put)) {
 		if (put == iov->iov_len)
 			return EX_OK;
@@ -157,7 +160,7 @@ echo_slow(const struct conn *c, const struct iovec *iov, size_t put, long served
 
 /* Back with the bytes, straight from where they arrived. */
 static inline int
-echo(const struct conn *c, const struct message *m, long served)
+echo(struct conn *c, const struct message *m, long served)
 {
 	int rc = EX_OK;
 
