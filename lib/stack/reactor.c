@@ -469,8 +469,10 @@ stack_poll(struct zf_ctx *ctx)
 	uint64_t before = ctx->vclock != NULL ? frames_ended(ctx) : 0;
 	int seen = perform(ctx, 1);
 
-	/* A frame may be what the caller waits for: time stands still until it has looked. */
-	if (ctx->vclock != NULL && seen == 0 && ctx->wait_until != 0 && frames_ended(ctx) == before)
+	/* A frame may be what the caller waits for: time stands still until it has looked. Anything else may be seen for
+	 * ever, such as room on a port that does not tell whether it has any.
+	 */
+	if (ctx->vclock != NULL && ctx->wait_until != 0 && frames_ended(ctx) == before)
 		jump_clock(ctx);
 	return seen;
 }
