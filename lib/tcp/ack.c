@@ -203,7 +203,7 @@ tcp_run_owed(struct zf_ctx *ctx)
 		} else {
 			tcp_loss_limited(ts, false);
 			/* Else its timer runs since it was sent, but for what a second run in flight changes. */
-			if (!seq_eq(una, ts->snd_una) || ts->sq_segs == 2)
+			if (!seq_eq(una, ts->snd_una) || ts->sq_segs >= 2)
 				tcp_loss_arm(ctx, ts);
 			tcp_fast_update(ctx, ts);
 		}

@@ -332,6 +332,8 @@ tcp_arm_idle(struct zf_ctx *ctx, struct zft *ts)
 	const struct tcp_conf *c = &ctx->tcp->conf;
 	uint32_t restart = c->initial_cwnd != 0 ? c->initial_cwnd : 10u * ts->mss;
 
+	if (ts->rtx_mode == RTX_IDLE && ts->due[TCP_DUE_RTX] != 0)
+		return; /* what is received and acknowledged is no sending */
 	ts->rtx_mode = RTX_IDLE;
 	/* A window that is no larger than the restart window has nothing to lose. */
 	if (ts->cc.cwnd > restart && (ts->state == TCP_ESTABLISHED || ts->state == TCP_CLOSE_WAIT))
