@@ -33,8 +33,8 @@ enum fs_level {
 	FS_SEND,
 	/* Calls that read too. An ACK that was sent before the reading and one sent behind it tell different windows,
 	 * and so may the next ones; which arrival completes a pair of segments that are due an ACK moves along. So windows
-	 * and pure ACKs without SACK blocks are not compared, but by their bounds: no window shrinks, and no more is owed
-	 * an ACK than may be. No timestamps here: they echo what was acknowledged.
+	 * and pure ACKs (news of a window repeats SACK blocks) are not compared, but by their bounds: no window shrinks,
+	 * and no more is owed an ACK than may be. No timestamps here: they echo what was acknowledged.
 	 */
 	FS_READ,
 	FS_LEVELS
@@ -78,7 +78,9 @@ struct fs_side {
 struct fs_cfg {
 	enum fs_level level;
 	bool passive, ts, sack, ecn, copy, unjudged, delack;
-	bool lazy;           /* the application hardly reads, and much arrives */
+	bool lazy;           /* the application hardly reads, and many small segments arrive */
+	bool calm;           /* the peer says nothing odd, and there are pauses that end in probes */
+	bool big;            /* queues become full before buffers or congestion windows end it */
 	int wscale;          /* of the peer, -1 none */
 	uint16_t mss;        /* of the peer */
 	uint32_t rx_window, n_bufs, tx_ring, initial_cwnd;
@@ -94,6 +96,7 @@ struct fs {
 	uint32_t step;
 	bool verbose;
 	bool touched;       /* this step had calls between that send or read */
+	bool late;          /* frames of earlier steps wait for the neighbour's address */
 	bool refused;       /* port or pool had no room in it: what was not said then goes with something later, or alone */
 	bool shrunk;        /* it had a segment that takes back some of the peer's window: see fs_arrive() */
 	/* The peer. */

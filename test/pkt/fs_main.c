@@ -33,14 +33,19 @@ draw_cfg(struct fs *f)
 	c->mss = mss[fs_below(f, ZF_ARRAY_SIZE(mss))];
 	c->rx_window = window[fs_below(f, ZF_ARRAY_SIZE(window))];
 	/* A window that follows the stack's buffers moves with what waits to be sent, so it differs by moments. */
-	c->n_bufs = c->level != FS_READ ? (c->rx_window > 65535 ? 4096 : 1024) : fs_one_in(f, 4) ? 160 : 512;
+	c->n_bufs = c->level != FS_READ ? (c->rx_window > 65535 ? 4096 : 1024) : fs_one_in(f, 3) ? 64 : 512;
 	c->tx_ring = 64;
 	c->lazy = fs_one_in(f, 10);
-	if (c->level != FS_READ && fs_one_in(f, 24)) { /* so many that a queue's records end before the buffers */
+	c->calm = fs_one_in(f, 4);
+	if (c->calm && fs_one_in(f, 2))
+		c->mss = 100; /* two of them are what a reduction leaves at least */
+	c->big = c->level != FS_READ && fs_one_in(f, 16);
+	if (c->big) {
 		c->n_bufs = 16384;
 		c->tx_ring = 4096;
+		c->wscale = 7;
 	}
-	c->initial_cwnd = c->n_bufs == 16384 && fs_one_in(f, 2) ? 4000000 : fs_one_in(f, 4) ? 2000 : fs_one_in(f, 6) ? 200000 : 0;
+	c->initial_cwnd = c->big ? 4000000 : fs_one_in(f, 4) ? 2000 : fs_one_in(f, 6) ? 200000 : 0;
 	c->iss = fs_one_in(f, 3) ? 0xfffffff0u - fs_below(f, 3000) : fs_below(f, 1u << 30);
 	c->irs = fs_one_in(f, 3) ? 0xfffffff0u - fs_below(f, 3000) : fs_below(f, 1u << 30);
 	c->cc = fs_one_in(f, 2) ? "cubic" : "newreno";
@@ -58,6 +63,8 @@ pass_time(struct fs *f)
 	uint64_t ns = k < 15 ? 0 : k < 22 ? fs_below(f, 1000000) : k < 28 ? fs_below(f, 60000000) :
 		      k < 29 ? 200000000ull + fs_below(f, 3000000000u) : 1000000000ull * fs_below(f, fs_one_in(f, 4) ? 120 : 5);
 
+	if (f->c.calm && fs_one_in(f, 4))
+		ns = 20000000ull + fs_below(f, fs_one_in(f, 2) ? 100000000 : 250000000);
 	if (fs_one_in(f, 80))
 		ns = 700000000000ull; /* a path MTU is forgotten */
 	if (ns == 0)
@@ -90,6 +97,7 @@ step(struct fs *f)
 
 	f->touched = f->touched && has_late(f);
 	f->shrunk = f->refused = false;
+	f->late = has_late(f);
 	pass_time(f);
 	if (f->s[SLOW].ts == NULL && f->s[SLOW].tl == NULL)
 		return;

@@ -198,7 +198,7 @@ fs_handshake(struct fs *f)
 static uint16_t
 any_window(struct fs *f)
 {
-	uint32_t k = fs_below(f, 20);
+	uint32_t k = f->c.calm ? 19 : fs_below(f, 20);
 
 	if (k == 0)
 		return 0;
@@ -213,7 +213,7 @@ any_window(struct fs *f)
 static uint32_t
 any_ack(struct fs *f, const struct zft *ts)
 {
-	uint32_t flight = ts->snd_nxt.n - ts->snd_una.n, k = fs_below(f, 16);
+	uint32_t flight = ts->snd_nxt.n - ts->snd_una.n, k = f->c.calm ? 2 + fs_below(f, 4) : fs_below(f, 16);
 
 	if (k < 3 || flight == 0)
 		return ts->snd_una.n;
@@ -297,7 +297,7 @@ add_options(struct fs *f, const struct zft *ts, struct fs_seg *g)
 			g->opt_len = (uint8_t)put_ts(f, g->opt, val);
 		}
 	}
-	if (f->c.sack && ts->snd_nxt.n != g->ack && (int32_t)(ts->snd_nxt.n - g->ack) > 0 &&
+	if (!f->c.calm && f->c.sack && ts->snd_nxt.n != g->ack && (int32_t)(ts->snd_nxt.n - g->ack) > 0 &&
 	    fs_one_in(f, g->len == 0 ? 2 : 12))
 		add_sack(f, ts, g);
 	else if (fs_one_in(f, 40))
@@ -317,7 +317,12 @@ window_of(const struct fs *f, bool most)
 static uint16_t
 any_len(struct fs *f, uint32_t most)
 {
-	uint32_t n = fs_one_in(f, 3) ? 1400 : fs_one_in(f, 2) ? 100 + fs_below(f, 400) : 1 + fs_below(f, 100);
+	uint32_t n;
+
+	if (f->c.lazy)
+		n = 1 + fs_below(f, 30);
+	else
+		n = fs_one_in(f, 3) ? 1400 : fs_one_in(f, 2) ? 100 + fs_below(f, 400) : 1 + fs_below(f, 100);
 
 	return (uint16_t)ZF_MIN(n, most);
 }
@@ -330,7 +335,7 @@ place_text(struct fs *f, const struct zft *ts, struct fs_seg *g, uint32_t next)
 
 	g->seq = next;
 	g->len = any_len(f, ZF_MIN(room, 1400u));
-	switch (fs_below(f, 40)) {
+	switch (f->c.calm ? 39 : fs_below(f, 40)) {
 	case 0: /* behind a hole */
 	case 1:
 		if (room > 3) {
@@ -418,7 +423,8 @@ void
 fs_arrive(struct fs *f)
 {
 	const struct zft *ts = ref(f);
-	uint32_t n = f->c.lazy ? 1 + fs_below(f, 12) : fs_one_in(f, 3) ? 1 + fs_below(f, 5) : 1, next = ts->rcv_nxt.n, fresh = ts->snd_una.n;
+	uint32_t n = f->c.lazy ? 1 + fs_below(f, 12) : fs_one_in(f, 3) ? 1 + fs_below(f, 5) : 1;
+	uint32_t next = ts->rcv_nxt.n, fresh = ts->snd_una.n;
 	uint16_t wnd = any_window(f);
 
 	for (uint32_t i = 0; i < n; i++) {
@@ -437,12 +443,12 @@ fs_arrive(struct fs *f)
 			g.ack = any_ack(f, ts);
 		else
 			g.ack = fs_one_in(f, 2) ? fresh : ts->snd_una.n; /* overtaken */
-		if (fs_one_in(f, 30))
+		if (!f->c.calm && fs_one_in(f, 30))
 			g.ack = odd_ack(f, ts);
 		else if ((int32_t)(g.ack - fresh) > 0)
 			fresh = g.ack;
 		add_options(f, ts, &g);
-		if (fs_one_in(f, 30))
+		if (!f->c.calm && fs_one_in(f, 30))
 			odd_flags(f, &g);
 		if ((int32_t)(g.ack + ((uint32_t)wnd << ts->snd_shift) - ts->snd_una.n - ts->snd_wnd) < 0)
 			f->shrunk = true;
@@ -455,7 +461,8 @@ fs_arrive(struct fs *f)
 void
 fs_surround(struct fs *f)
 {
-	switch (fs_below(f, 4)) {
+	/* With few buffers it depends on the number of ACKs which frames can wait for an address. */
+	switch (fs_below(f, f->c.n_bufs == 64 ? 3 : 4)) {
 	case 0:
 		fs_arp_push(f);
 		break;
