@@ -20,4 +20,12 @@ struct zf_stack;
 /** What all zockets have in common: something that can become ready. */
 struct zf_waitable;
 
+/** Flags of zfur_zc_recv() and zft_zc_recv() for overlapped receiving. They may be given and change nothing: this library
+ * reports a message when it is complete, by EPOLLIN.
+ */
+enum zf_zc_flags {
+	ZF_OVERLAPPED_WAIT = 0x10000,
+	ZF_OVERLAPPED_COMPLETE = 0x20000
+};
+
 #endif

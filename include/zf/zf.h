@@ -18,6 +18,7 @@
 #include <zf/attr.h>
 #include <zf/zf_stack.h>
 #include <zf/zf_reactor.h>
+#include <zf/muxer.h>
 #include <zf/zf_tcp.h>
 #include <zf/zf_udp.h>
 

@@ -9,6 +9,7 @@
 #error "include <zf/zf.h>, not its parts"
 #endif
 
+#include <zf/attr.h>
 #include <zf/types.h>
 
 ZF_EXTERN_C_BEGIN
@@ -36,6 +37,16 @@ ZF_EXTERN_C_BEGIN
 int zf_reactor_perform(struct zf_stack *st);
 
 /**
+ * zf_reactor_perform() with the patience of other attributes: reactor_spin_count of @p attr in place of the stack's.
+ *
+ * @param st    stack, used by the calling thread only
+ * @param attr  attributes; a reactor_spin_count below 1 counts as 1
+ *
+ * @return as zf_reactor_perform(). API since 2018.
+ */
+int zf_reactor_perform_attr(struct zf_stack *st, const struct zf_attr *attr);
+
+/**
  * Tell whether zf_reactor_perform() has something to do.
  *
  * May be called from any thread while another one uses the stack, for instance to find out whether a lock is worth
@@ -50,6 +61,19 @@ int zf_reactor_perform(struct zf_stack *st);
  * Cost: a few loads and a clock read. Guide 5.12, 11.8.2.2.
  */
 int zf_stack_has_pending_work(const struct zf_stack *st);
+
+/**
+ * Tell whether frames have arrived that zf_reactor_perform() has not handled yet. Timers and work that the stack owes
+ * do not count; otherwise the same rules as for zf_stack_has_pending_work() hold.
+ *
+ * @param st  stack that stays allocated during the call
+ *
+ * @retval 0   no frame waits
+ * @retval >0  one may
+ *
+ * Any thread. Cost: a few loads. API since 2018.
+ */
+int zf_stack_has_pending_events(const struct zf_stack *st);
 
 ZF_EXTERN_C_END
 

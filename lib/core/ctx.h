@@ -22,6 +22,7 @@ struct netif;
 struct udp_room;
 struct tcp_room;
 struct ip_room;
+struct mux_room;
 
 /* Bits of ctx->events beside those of enum port_event. */
 enum ctx_event {
@@ -72,6 +73,7 @@ struct zf_ctx {
 	struct udp_room *udp;
 	struct tcp_room *tcp;
 	struct ip_room *ip;
+	struct mux_room *mux;
 	uint64_t hz;           /* cycles per second */
 	uint64_t secret[2];    /* of the demux hash */
 	uint32_t stack_id;

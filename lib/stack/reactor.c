@@ -9,6 +9,7 @@
  *
  * Input computes, output sends; only this file knows them all.
  */
+#include "core/attr.h"
 #include "ip/frag.h"
 #include "ip/icmp.h"
 #include "stack/stack.h"
@@ -348,11 +349,13 @@ run_owed(struct zf_ctx *ctx)
 	if ((ctx->owed & CTX_OWED_TX_RETRY) && (ctx->tx_room == NULL || ctx->tx_room(ctx->txq) > 0)) {
 		ctx->owed &= ~(uint32_t)CTX_OWED_TX_RETRY;
 		ctx->visible = 1;
+		mux_wake(ctx, WAITABLE_WANT_TX);
 	}
 	if ((ctx->owed & CTX_OWED_BUF_RETRY) && pool_free_count(ctx->pool) > 0 &&
 	    sq_bufs_left(ctx) > 0) {
 		ctx->owed &= ~(uint32_t)CTX_OWED_BUF_RETRY;
 		ctx->visible = 1;
+		mux_wake(ctx, WAITABLE_WANT_BUF);
 	}
 }
 
@@ -390,7 +393,7 @@ jump_clock(struct zf_ctx *ctx)
 	uint64_t next = wheel_next_expiry(ctx->wheel);
 
 	next = ZF_MIN(next, ctx->wait_until);
-	if (next > *ctx->vclock)
+	if (next != UINT64_MAX && next > *ctx->vclock)
 		*stack_of(ctx)->port->port->info.vclock = next;
 }
 
@@ -446,10 +449,23 @@ perform(struct zf_ctx *ctx, uint32_t spin)
 	return (int)ctx->visible;
 }
 
+int
+stack_perform(struct zf_ctx *ctx, uint32_t spin)
+{
+	return perform(ctx, spin);
+}
+
 ZF_EXPORT int
 zf_reactor_perform(struct zf_stack *st)
 {
 	return perform(&st->ctx, st->ctx.spin_count);
+}
+
+ZF_EXPORT int
+zf_reactor_perform_attr(struct zf_stack *st, const struct zf_attr *attr)
+{
+	/* Nobody has checked these attributes. */
+	return perform(&st->ctx, (uint32_t)ZF_MAX(attr->reactor_spin_count, 1));
 }
 
 /* Every received frame ends in one of the counters in front of the sent ones. */
@@ -490,6 +506,12 @@ zf_stack_has_pending_work(const struct zf_stack *st)
 	if (ctx_read_clock(ctx) >= atomic_load_explicit(&ctx->pub_due, memory_order_relaxed))
 		return 1;
 	return ctx_peek(ctx);
+}
+
+ZF_EXPORT int
+zf_stack_has_pending_events(const struct zf_stack *st)
+{
+	return ctx_peek(&st->ctx);
 }
 
 #if defined(ZF_TEST) && ZF_TEST

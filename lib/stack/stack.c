@@ -33,6 +33,14 @@ default_bufs(const struct zf_attr *a)
 	return (uint32_t)ZF_MAX(ZF_MIN(n, (uint64_t)STACK_BUFS_MAX), (uint64_t)STACK_BUFS_MIN);
 }
 
+/* One for each zocket that may be open, and the stack's own. */
+static uint32_t
+waitables(const struct zf_attr *a)
+{
+	return (uint32_t)a->max_udp_rx_endpoints + (uint32_t)a->max_udp_tx_endpoints + (uint32_t)a->max_tcp_endpoints +
+	       (uint32_t)a->max_tcp_listen_endpoints + 1;
+}
+
 /* The same twice: dry, to learn the size, then for real. NULL in the dry run. */
 static struct zf_stack *
 lay_out(struct arena *a, const struct zf_attr *attr, uint32_t n_bufs)
@@ -43,6 +51,7 @@ lay_out(struct arena *a, const struct zf_attr *attr, uint32_t n_bufs)
 	struct udp_room *udp = udp_room_take(a, (uint32_t)attr->max_udp_rx_endpoints,
 					     (uint32_t)attr->max_udp_tx_endpoints);
 	struct tcp_room *tcp = tcp_room_take(a, attr, n_bufs);
+	struct mux_room *mux = mux_room_take(a, waitables(attr));
 
 	if (st == NULL)
 		return NULL;
@@ -56,6 +65,7 @@ lay_out(struct arena *a, const struct zf_attr *attr, uint32_t n_bufs)
 	st->ctx.ip = ip;
 	st->ctx.udp = udp;
 	st->ctx.tcp = tcp;
+	st->ctx.mux = mux;
 	return st;
 }
 
@@ -194,6 +204,7 @@ start(struct zf_stack *st, const struct zf_attr *attr, uint32_t n_bufs)
 	int rc;
 
 	wheel_init(&st->wheel, ctx->now);
+	mux_room_init(ctx);
 	ctx->rx_hold_max = hold_budget(info, n_bufs);
 	rc = configure_addrs(ctx, attr);
 	if (rc < 0)

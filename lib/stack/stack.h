@@ -27,6 +27,7 @@ struct zf_stack {
 	struct arena arena;
 	struct port_member *port;
 	struct zf_waitable w; /* quiescence */
+	bool was_quiescent;   /* when a muxer last looked */
 	struct zf_attr *attr; /* a copy */
 	uint32_t undrained;   /* frames handled since the port was last found empty */
 	uint32_t eager;       /* polls since the clock was last read */
@@ -39,7 +40,9 @@ stack_of(struct zf_ctx *ctx)
 	return (struct zf_stack *)ctx;
 }
 
-/* reactor.c: one look at the port and all that follows from it. */
+/* reactor.c: what zf_reactor_perform() does, with @spin looks at the port. */
+int stack_perform(struct zf_ctx *ctx, uint32_t spin);
+/* One look at the port and all that follows from it. */
 int stack_poll(struct zf_ctx *ctx);
 
 /* eal.c. 0, or -ENOENT / -ENOMEM with one logged line. */

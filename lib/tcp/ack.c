@@ -35,8 +35,7 @@ tcp_wake_writer(struct zf_ctx *ctx, struct zft *ts)
 	    ts->sq_segs >= TCP_SNDQ_SEGS / 4 * 3)
 		return;
 	ts->flags &= ~(uint32_t)TF_WANT_OUT;
-	ts->w.ready |= EPOLLOUT;
-	ctx->visible = 1;
+	waitable_raise(ctx, &ts->w, EPOLLOUT);
 }
 
 /* RFC 9293 3.10.7.4, fifth step: only news moves the window. */

@@ -144,8 +144,7 @@ tcp_established(struct zf_ctx *ctx, struct zft *ts)
 	tcp_set_state(ctx, ts, TCP_ESTABLISHED);
 	if (c->keepalive)
 		tcp_timer_set(ctx, ts, TCP_DUE_LONG, ctx->now + c->keep_time);
-	ts->w.ready |= EPOLLOUT;
-	ctx->visible = 1;
+	waitable_raise(ctx, &ts->w, EPOLLOUT);
 	tcp_fast_update(ctx, ts);
 }
 
@@ -239,10 +238,8 @@ tcp_end(struct zf_ctx *ctx, struct zft *ts, int error)
 		unlisten(ctx, ts);
 		ts->flags &= ~(uint32_t)TF_ACCEPT;
 	}
-	if (ts->flags & (TF_APP | TF_ACCEPT)) {
-		ts->w.ready |= EPOLLIN | EPOLLOUT | EPOLLHUP | (error != 0 ? EPOLLERR : 0u);
-		ctx->visible = 1;
-	}
+	if (ts->flags & (TF_APP | TF_ACCEPT))
+		waitable_raise(ctx, &ts->w, TCP_OVER_EVENTS);
 	tcp_release(ctx, ts);
 }
 
@@ -346,8 +343,7 @@ tcp_time_wait(struct zf_ctx *ctx, struct zft *ts)
 		e->zft1 = ts->index + 1;
 		ts->tw = tw_index(r->tw, e);
 		tcp_set_state(ctx, ts, TCP_TIME_WAIT);
-		ts->w.ready |= EPOLLIN | EPOLLHUP;
-		ctx->visible = 1;
+		waitable_raise(ctx, &ts->w, TCP_OVER_EVENTS);
 	} else {
 		tcp_end(ctx, ts, 0);
 	}

@@ -347,7 +347,7 @@ zft_free(struct zft *ts)
 	tcp_flush(ctx, ts);
 	ts->flags &= ~(uint32_t)TF_APP;
 	ctx->tcp->app_zft--;
-	ts->w.ready = 0;
+	mux_forget(ctx, &ts->w);
 	tcp_close(ctx, ts);
 	tcp_leave(ctx);
 	return 0;

@@ -86,7 +86,6 @@ tcp_cut_through(struct zf_ctx *ctx, struct rte_mbuf *m, const struct tcp_key *k,
 	ts->rxq_bytes += len;
 	ts->ack_bytes += len;
 	ts->rcv_nxt = seq_add(seq, len);
-	ts->w.ready |= EPOLLIN;
 	ts->owed_seq = seq;
 	ts->owed_ack = ack;
 	ts->owed_wnd = be16_host(tcp->wnd);
@@ -99,7 +98,7 @@ tcp_cut_through(struct zf_ctx *ctx, struct rte_mbuf *m, const struct tcp_key *k,
 		ctx->owed |= CTX_OWED_TCP;
 	}
 	ctx->rx_held++;
-	ctx->visible = 1;
+	waitable_raise(ctx, &ts->w, EPOLLIN);
 	ctx_count(ctx, CNT_RX_TCP);
 	ctx_count(ctx, CNT_TCP_CUT_THROUGH);
 	return true;

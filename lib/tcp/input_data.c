@@ -69,8 +69,7 @@ append(struct zf_ctx *ctx, struct zft *ts, struct rte_mbuf *first, struct rte_mb
 		pkt_meta(ts->rxq_tail)->next = first;
 	ts->rxq_tail = last;
 	ts->rxq_pkts += bufs;
-	ts->w.ready |= EPOLLIN;
-	ctx->visible = 1;
+	waitable_raise(ctx, &ts->w, EPOLLIN);
 }
 
 /* rcv_nxt advances over @bytes more that are in the queue. */
@@ -123,8 +122,7 @@ in_order(struct zf_ctx *ctx, struct zft *ts, struct tcp_in *in)
 		ctx->rx_held++;
 		in->m = NULL;
 	} else {
-		ts->w.ready |= EPOLLIN;
-		ctx->visible = 1;
+		waitable_raise(ctx, &ts->w, EPOLLIN);
 	}
 	advance(ts, in->len);
 	return CNT_RX_TCP;
@@ -170,8 +168,7 @@ input_fin(struct zf_ctx *ctx, struct zft *ts)
 	ts->rcv_nxt = seq_add(ts->rcv_nxt, 1);
 	ts->rcv_adv = seq_max(ts->rcv_adv, ts->rcv_nxt);
 	ts->flags |= TF_FIN_RCVD | TF_ACK_NOW;
-	ts->w.ready |= EPOLLIN | EPOLLRDHUP;
-	ctx->visible = 1;
+	waitable_raise(ctx, &ts->w, EPOLLIN | EPOLLRDHUP);
 	switch (ts->state) {
 	case TCP_ESTABLISHED:
 		tcp_set_state(ctx, ts, TCP_CLOSE_WAIT);

@@ -63,8 +63,7 @@ tcp_listener_queue(struct zf_ctx *ctx, struct zftl *tl, struct zft *ts)
 	tl->q_tail = ts->index;
 	tl->q_len++;
 	ts->flags |= TF_ACCEPT;
-	tl->w.ready |= EPOLLIN;
-	ctx->visible = 1;
+	waitable_raise(ctx, &tl->w, EPOLLIN);
 }
 
 void
@@ -82,8 +81,7 @@ tcp_listener_unqueue(struct zf_ctx *ctx, struct zftl *tl, struct zft *ts)
 		tl->q_tail = prev;
 	ts->next = TCP_NONE;
 	ts->flags &= ~(uint32_t)TF_ACCEPT;
-	if (--tl->q_len == 0)
-		tl->w.ready &= ~(uint32_t)EPOLLIN;
+	tl->q_len--;
 }
 
 /* A record for the address, its port registered: a free one, or that of a listener whose connections live on. */
@@ -160,6 +158,7 @@ zftl_free(struct zftl *tl)
 	tcp_enter(ctx);
 	(void)zf_bug(!htab_remove(&r->listens, tcp_key_tag_local(ctx->secret, tl->lip, tl->lport), tl->index));
 	tl->open = false;
+	mux_forget(ctx, &tl->w);
 	tl->w.kind = WAITABLE_NONE;
 	r->open_zftl--;
 	tcp_syn_drop_listener(ctx, tl->index);
@@ -172,6 +171,12 @@ zftl_free(struct zftl *tl)
 	tcp_listener_put(ctx, tl);
 	tcp_leave(ctx);
 	return 0;
+}
+
+uint16_t
+tcp_listen_events(const struct zftl *tl)
+{
+	return tl->q_head != TCP_NONE ? EPOLLIN : 0;
 }
 
 ZF_EXPORT void

@@ -26,6 +26,24 @@ end_code(const struct zft *ts)
 	return ts->error == 0 ? 0 : -ts->error;
 }
 
+uint16_t
+tcp_events(const struct zft *ts)
+{
+	uint16_t ev = 0;
+
+	if (ts->state == TCP_CLOSE || ts->state == TCP_TIME_WAIT)
+		return EPOLLIN | EPOLLOUT | EPOLLHUP | EPOLLRDHUP | (ts->error != 0 ? EPOLLERR : 0);
+	if (ts->rxq_head != NULL)
+		ev |= EPOLLIN;
+	if (ts->flags & TF_FIN_RCVD)
+		ev |= EPOLLIN | EPOLLRDHUP;
+	/* Of a connection shut down for sending nothing can be sent, and nothing is waited for either. */
+	if ((ts->state == TCP_ESTABLISHED || ts->state == TCP_CLOSE_WAIT) &&
+	    !(ts->flags & (TF_FIN_QUEUED | TF_WANT_OUT)) && !(ts->w.flags & WAITABLE_WANT_BUF))
+		ev |= EPOLLOUT;
+	return ev;
+}
+
 /* msg->reserved: [0] bytes handed out, [1] buffers, [2] the end is among them. */
 enum { MSG_BYTES, MSG_BUFS, MSG_END };
 
@@ -108,8 +126,6 @@ consume_many(struct zf_ctx *ctx, struct zft *ts, uint32_t bytes)
 	}
 	ts->rxq_head = m;
 	ts->handed_pkts = 0;
-	if (m == NULL)
-		ts->w.ready &= ~(uint32_t)EPOLLIN;
 }
 
 static ZF_ALWAYS_INLINE void
@@ -123,7 +139,6 @@ consume(struct zf_ctx *ctx, struct zft *ts, uint32_t bytes)
 	}
 	ts->rxq_head = ts->rxq_tail = NULL;
 	ts->rxq_pkts = ts->rxq_bytes = ts->handed_pkts = ts->handed_off = 0;
-	ts->w.ready &= ~(uint32_t)EPOLLIN;
 	ctx->rx_held--;
 	pkt_put(ctx->pool, m);
 }
@@ -153,9 +168,9 @@ done(struct zft *ts, struct zft_msg *msg, uint32_t bytes)
 	msg->reserved[MSG_BUFS] = -1; /* not twice */
 	consume(ctx, ts, bytes);
 	after_read(ctx, ts);
-	/* An end stays readable, and so does one that came since. */
+	/* An end stays readable, and so does one that came since: whoever reads a message an event learns of it. */
 	if (zf_unlikely(at_end(ts)))
-		ts->w.ready |= EPOLLIN;
+		waitable_raise(ctx, &ts->w, EPOLLIN);
 	return zf_unlikely(end && ts->rxq_bytes == 0) ? end_code(ts) : 1;
 }
 
@@ -221,7 +236,7 @@ zft_recv(struct zft *ts, const struct iovec *iov, int iovcnt, int flags)
 		return -EINVAL; /* no room in any of them: 0 would read as the end */
 	consume(ctx, ts, n);
 	if (at_end(ts))
-		ts->w.ready |= EPOLLIN;
+		waitable_raise(ctx, &ts->w, EPOLLIN);
 	after_read(ctx, ts);
 	return (int)n;
 }

@@ -66,6 +66,14 @@ fast_lend(struct zf_ctx *ctx, struct zft *ts, struct rte_mbuf *m, const void *bu
 static ZF_NOINLINE ssize_t send_slow(struct zf_ctx *ctx, struct zft *ts, const struct iovec *iov, int iov_cnt,
 				     int flags);
 
+/* A queue that takes nothing more is an event to come, whether or not another send finds out. */
+static ZF_NOINLINE void
+note_full(struct zft *ts)
+{
+	if (ts->sq_segs >= TCP_SNDQ_SEGS - 1 || seq_sub(ts->snd_end, ts->snd_una) >= TCP_SNDQ_BYTES)
+		ts->flags |= TF_WANT_OUT;
+}
+
 static ZF_ALWAYS_INLINE ssize_t
 send_fast(struct zf_ctx *ctx, struct zft *ts, const void *buf, uint32_t len)
 {
@@ -109,6 +117,8 @@ send_fast(struct zf_ctx *ctx, struct zft *ts, const void *buf, uint32_t len)
 	ts->snd_nxt = ts->snd_end = seq_add(ts->snd_nxt, len);
 	ts->snd_room -= len;
 	ts->fast_send_bytes = ++ts->sq_segs >= TCP_SNDQ_SEGS - 1 ? 0 : ZF_MIN(ts->fast_send_bytes, ts->snd_room);
+	if (zf_unlikely(ts->fast_send_bytes == 0))
+		note_full(ts);
 	ts->loss.sent_at = ctx->now;
 	tcp_acked_all(ts);
 	if (ts->sq_head == i && zf_likely((ts->backoff | (ts->loss.flags & LF_TROUBLE)) == 0))
@@ -243,11 +253,11 @@ no_room(struct zf_ctx *ctx, struct zft *ts, bool bufs)
 {
 	if (bufs) {
 		ctx->owed |= CTX_OWED_BUF_RETRY;
+		mux_want(ctx, &ts->w, WAITABLE_WANT_BUF);
 		ctx_count(ctx, CNT_TX_NOBUFS);
 		return -ENOMEM;
 	}
 	ts->flags |= TF_WANT_OUT;
-	ts->w.ready &= ~(uint32_t)EPOLLOUT;
 	ctx_count(ctx, CNT_TX_EAGAIN);
 	return -EAGAIN;
 }
@@ -294,6 +304,7 @@ send_queued(struct zf_ctx *ctx, struct zft *ts, const struct iovec *iov, size_t 
 	}
 	if (take < len)
 		ts->flags |= TF_WANT_OUT;
+	note_full(ts);
 	tcp_output(ctx, ts);
 	return take;
 }

@@ -24,7 +24,7 @@
 #include "core/arena.h"
 #include "core/ctx.h"
 #include "core/htab.h"
-#include "core/waitable.h"
+#include "core/mux.h"
 #include "ip/netif.h"
 #include "ip/output.h"
 #include "ip/parse.h"
@@ -85,6 +85,9 @@ enum tcp_rtx_mode {
 	RTX_PERSIST,
 	RTX_IDLE, /* nothing in flight: when it fires, the congestion window restarts (RFC 5681 4.1) */
 };
+
+/* What happens to a connection that is over: whatever was waited for will not come. */
+#define TCP_OVER_EVENTS (EPOLLIN | EPOLLOUT | EPOLLERR | EPOLLHUP | EPOLLRDHUP)
 
 /* zft.fast_recv of a zocket that may not cut through: no header has it, PSH being masked out. */
 #define TCP_FAST_NONE 0xffffu
@@ -307,6 +310,10 @@ zftl_ctx(const struct zftl *tl)
 {
 	return (struct zf_ctx *)((char *)(uintptr_t)tl + tl->ctx_off);
 }
+
+/* What is true of the connection now, of EPOLL*. As far as is known without working owed segments off. */
+uint16_t tcp_events(const struct zft *ts);
+uint16_t tcp_listen_events(const struct zftl *tl);
 
 /* room.c. Room and tables from the arena; called twice, see arena.h. NULL in the dry run. */
 struct tcp_room *tcp_room_take(struct arena *a, const struct zf_attr *attr, uint32_t n_bufs);

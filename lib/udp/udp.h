@@ -14,7 +14,7 @@
 #include "core/arena.h"
 #include "core/ctx.h"
 #include "core/htab.h"
-#include "core/waitable.h"
+#include "core/mux.h"
 #include "ip/netif.h"
 #include "ip/parse.h"
 
@@ -126,6 +126,20 @@ static ZF_ALWAYS_INLINE struct zf_ctx *
 zfut_ctx(const struct zfut *us)
 {
 	return (struct zf_ctx *)((char *)(uintptr_t)us + us->ctx_off);
+}
+
+/* What is true of a zocket now, of EPOLL*. */
+static inline uint16_t
+zfur_events(const struct zfur *us)
+{
+	return us->head != NULL ? EPOLLIN : 0;
+}
+
+/* A send that found the port full or no buffer is told by the reactor when that is over. */
+static inline uint16_t
+zfut_events(const struct zfut *us)
+{
+	return us->w.flags & (WAITABLE_WANT_TX | WAITABLE_WANT_BUF) ? 0 : EPOLLOUT;
 }
 
 /* Room and tables from the arena; called twice, see arena.h. NULL in the dry run. */

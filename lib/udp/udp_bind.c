@@ -246,6 +246,7 @@ zfur_free(struct zfur *us)
 	}
 	udp_leave(ctx);
 	us->count = 0;
+	mux_forget(ctx, &us->w);
 	us->w.kind = WAITABLE_NONE;
 	us->generation++;
 	us->next_free = r->free_zfur;

@@ -21,9 +21,8 @@ udp_enqueue(struct zf_ctx *ctx, struct zfur *us, struct rte_mbuf *m)
 	us->tail = m;
 	us->count++;
 	us->rx_dgrams++;
-	us->w.ready |= EPOLLIN;
 	ctx->rx_held += m->nb_segs;
-	ctx->visible = 1;
+	waitable_raise(ctx, &us->w, EPOLLIN);
 }
 
 static ZF_ALWAYS_INLINE void

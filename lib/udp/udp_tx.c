@@ -67,18 +67,20 @@ sum_frame(struct zfut *us, struct rte_mbuf *m, uint32_t len)
 }
 
 static ZF_COLD int
-send_full(struct zf_ctx *ctx)
+send_full(struct zf_ctx *ctx, struct zfut *us)
 {
 	ctx->owed |= CTX_OWED_TX_RETRY;
+	mux_want(ctx, &us->w, WAITABLE_WANT_TX);
 	ctx_publish(ctx);
 	ctx_count(ctx, CNT_TX_EAGAIN);
 	return -EAGAIN;
 }
 
 static ZF_COLD int
-send_nobufs(struct zf_ctx *ctx)
+send_nobufs(struct zf_ctx *ctx, struct zfut *us)
 {
 	ctx->owed |= CTX_OWED_BUF_RETRY;
+	mux_want(ctx, &us->w, WAITABLE_WANT_BUF);
 	ctx_publish(ctx);
 	ctx_count(ctx, CNT_TX_NOBUFS);
 	return -ENOBUFS;
@@ -97,7 +99,7 @@ send_fast(struct zf_ctx *ctx, struct zfut *us, const void *buf, uint32_t len, bo
 		m = pkt_take(ctx->pool);
 		if (zf_unlikely(m == NULL)) {
 			ctx_leave(ctx);
-			return send_nobufs(ctx);
+			return send_nobufs(ctx, us);
 		}
 		pkt_reset(m, us->hdr_len + len);
 		memcpy(rte_pktmbuf_mtod(m, void *), us->hdr, sizeof(us->hdr));
@@ -110,7 +112,7 @@ send_fast(struct zf_ctx *ctx, struct zfut *us, const void *buf, uint32_t len, bo
 	}
 	ctx_leave(ctx);
 	if (zf_unlikely(sent == 0))
-		return send_full(ctx);
+		return send_full(ctx, us);
 	us->tx_dgrams++;
 	ctx_count(ctx, CNT_TX_UDP);
 	return (int)len;
@@ -201,7 +203,7 @@ send_frames(struct zf_ctx *ctx, struct zfut *us, const struct iovec *iov, int io
 	n = output_fragments(ctx, us->hdr, (uint32_t)(us->hdr_len - sizeof(udp)), parts, 1 + iov_cnt,
 			     len + (uint32_t)sizeof(udp), mtu, id, out);
 	if (n < 0)
-		return n == -EMSGSIZE ? n : send_nobufs(ctx);
+		return n == -EMSGSIZE ? n : send_nobufs(ctx, us);
 	if (df) {
 		struct hdr_ip4 *ip = rte_pktmbuf_mtod_offset(out[0], struct hdr_ip4 *,
 							     us->hdr_len - UDP_IP_BYTES);
@@ -217,7 +219,7 @@ send_frames(struct zf_ctx *ctx, struct zfut *us, const struct iovec *iov, int io
 	} else if (!output_burst(ctx, out, (uint32_t)n)) {
 		for (int i = 0; i < n; i++)
 			pkt_put(ctx->pool, out[i]);
-		return send_full(ctx);
+		return send_full(ctx, us);
 	}
 	us->tx_dgrams++;
 	ctx_count(ctx, CNT_TX_UDP);
@@ -244,7 +246,7 @@ send_slow(struct zf_ctx *ctx, struct zfut *us, const struct iovec *iov, int iov_
 	if (us->path_gen != ctx->ip->env_gen)
 		udp_tx_refresh(us);
 	if (!output_backlog(ctx))
-		rc = send_full(ctx);
+		rc = send_full(ctx, us);
 	else
 		rc = send_frames(ctx, us, iov, iov_cnt, (uint32_t)len, df);
 	ctx_publish(ctx);
@@ -273,7 +275,7 @@ send_many_iov(struct zf_ctx *ctx, struct zfut *us, const struct iovec *iov, int 
 	int rc;
 
 	if (all.iov_base == NULL)
-		return send_nobufs(ctx);
+		return send_nobufs(ctx, us);
 	for (int i = 0; i < iov_cnt; i++) {
 		if (iov[i].iov_len > 0)
 			memcpy((char *)all.iov_base + off, iov[i].iov_base, iov[i].iov_len);

@@ -116,6 +116,7 @@ zfut_free(struct zfut *us)
 		netif_unbind(ctx->netif, ctx->slot, IP_PROTO_UDP | NETIF_TX_ONLY, us->path.src, us->sport,
 			     us->path.dst, us->dport);
 	netif_path_close(ctx->netif, &us->path, ctx->now);
+	mux_forget(ctx, &us->w);
 	us->w.kind = WAITABLE_NONE;
 	us->fast_bytes = 0;
 	us->generation++;

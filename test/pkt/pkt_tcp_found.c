@@ -4,9 +4,9 @@
  */
 #include <sys/epoll.h>
 
-#include "core/waitable.h"
 #include "mem/mem.h"
 #include "ps_zft.h"
+#include "tcp/tcp.h"
 
 /* The SYN was held for its neighbour; the header of what follows has to know the address that came since. */
 PKT_TEST_IN(tcp_path_is_fresh_behind_the_handshake, "RFC 1122 2.3.2.2", PS_ALONE)
@@ -133,7 +133,7 @@ PKT_TEST(tcp_end_behind_handed_bytes_is_readable, "RFC 9293 3.10.3")
 	ps_in (s, "+.01 F. 101:101(0) ack 1");
 	ps_out(s, "+0 . 1:1(0) ack 102");
 	PS_EQ(s, zft_zc_recv_done(ps_zft(s), &rd.msg), 1);
-	PS_EQ(s, zft_to_waitable(ps_zft(s))->ready & EPOLLIN, EPOLLIN);
+	PS_EQ(s, tcp_events(ps_zft(s)) & EPOLLIN, EPOLLIN);
 	ps_tcp_eof(s);
 }
 
