@@ -11,7 +11,7 @@ PACKAGES_BUILD=(gcc g++ binutils meson ninja-build pkg-config python3 libdpdk-de
 PACKAGES_TEST=(libcunit1-dev clang libclang-rt-14-dev valgrind iproute2 ethtool util-linux)
 # Peers of TCP; tests that miss one of them are skipped. Where services are started when they are installed nginx stays
 # away: nobody asked for a web server, and Python's takes its place.
-PACKAGES_PEERS=(nftables curl)
+PACKAGES_PEERS=(nftables curl libevent-dev)
 [ -d /run/systemd/system ] || PACKAGES_PEERS+=(nginx-light)
 PACKAGES_DEMO=(libcunit1-dev util-linux)
 

@@ -4,6 +4,12 @@
  */
 #include "wire/burst.h"
 
+#include <errno.h>
+#include <linux/membarrier.h>
+#include <poll.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include "wire/copy.h"
 
 /* Frames of a wire cannot be damaged on their way. */
@@ -18,11 +24,13 @@
 
 /* The slot of a queue that is down: no tag is 0. */
 static uint32_t no_frame;
+/* Of a queue whose other end is not there. */
+static _Atomic uint32_t nobody_sleeps;
 
 void
 wire_queue_init(struct wire_queue *q, struct zf_pool *pool)
 {
-	*q = (struct wire_queue){.pool = pool, .tx_pool = pool};
+	*q = (struct wire_queue){.pool = pool, .tx_pool = pool, .peer_sleeps = &nobody_sleeps, .peer_fd = -1};
 	wire_queue_detach_rx(q);
 }
 
@@ -53,12 +61,70 @@ wire_queue_detach_tx(struct wire_queue *q)
 {
 	q->tx.room = 0;
 	q->tx_up = false;
+	q->peer_sleeps = &nobody_sleeps;
+	q->peer_fd = -1;
 }
 
 void
 wire_queue_detach_rx(struct wire_queue *q)
 {
 	turn_rx(q, (uint8_t *)&no_frame, 0);
+	q->own = NULL;
+}
+
+void
+wire_queue_sleep_by(struct wire_queue *q, struct shm_sleep *own, struct shm_sleep *peer, int peer_fd)
+{
+	q->own = own;
+	q->peer_sleeps = peer_fd >= 0 ? &peer->sleeping : &nobody_sleeps;
+	q->peer_fd = peer_fd;
+	atomic_store_explicit(&own->looks, peer_fd >= 0 && wire_can_sleep(), memory_order_release);
+}
+
+bool
+wire_can_sleep(void)
+{
+	static _Atomic int ready; /* 1 yes, -1 no */
+	int now = atomic_load_explicit(&ready, memory_order_relaxed);
+
+	if (now == 0) {
+		now = syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0, 0) == 0 ? 1 : -1;
+		atomic_store_explicit(&ready, now, memory_order_relaxed);
+	}
+	return now > 0;
+}
+
+bool
+wire_queue_arm(struct wire_queue *q, struct shm_sleep *peer)
+{
+	if (!wire_can_sleep() || atomic_load_explicit(&peer->looks, memory_order_acquire) == 0)
+		return false;
+	atomic_store_explicit(&q->own->sleeping, 1, memory_order_relaxed);
+	/* Every sender is now either behind this point, and sees the word, or its frame can be seen from here. */
+	return syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0) == 0;
+}
+
+/* The other end sleeps, or is about to. One write for each time, whoever does it. */
+static ZF_COLD void
+wake_peer(struct wire_queue *q)
+{
+	struct pollfd pfd = {.fd = q->peer_fd, .events = POLLOUT};
+	const uint64_t one = 1;
+	int saved = errno;
+
+	/* Somebody hostile may have made the eventfd blocking and filled it up: then it is readable enough. */
+	if (atomic_exchange_explicit(q->peer_sleeps, 0, memory_order_acq_rel) != 0 && poll(&pfd, 1, 0) == 1 &&
+	    (pfd.revents & POLLOUT) != 0 && write(q->peer_fd, &one, sizeof(one)) < 0)
+		q->wake_failed++;
+	errno = saved;
+}
+
+/* Behind each frame, or each burst of them. */
+static ZF_ALWAYS_INLINE void
+look_for_sleeper(struct wire_queue *q)
+{
+	if (zf_unlikely(atomic_load_explicit(q->peer_sleeps, memory_order_relaxed) != 0))
+		wake_peer(q);
 }
 
 bool
@@ -187,6 +253,7 @@ tx_many(struct wire_queue *q, struct rte_mbuf **pkts, uint16_t n)
 			ring_tx_commit(&q->tx, slot, len);
 		}
 		pkt_put(q->tx_pool, m);
+		look_for_sleeper(q);
 	}
 	return n;
 }
@@ -217,6 +284,7 @@ wire_tx(void *queue, struct rte_mbuf **pkts, uint16_t n)
 		copy_tail(slot + RING_DATA, from, len);
 	}
 	ring_tx_commit(&q->tx, slot, len);
+	look_for_sleeper(q);
 	pkt_put(q->tx_pool, m);
 	return 1;
 }
@@ -238,6 +306,7 @@ tx_copy_any(struct wire_queue *q, const void *hdr, uint32_t hdr_len, const void 
 	copy_exact(slot + RING_DATA, hdr, hdr_len);
 	copy_exact(slot + RING_DATA + hdr_len, payload, len);
 	ring_tx_commit(&q->tx, slot, hdr_len + len);
+	look_for_sleeper(q);
 	return 1;
 }
 
@@ -256,6 +325,7 @@ wire_tx_copy(void *queue, const void *hdr, uint32_t hdr_len, const void *payload
 	copy_tail(slot + RING_DATA, hdr, hdr_len);
 	copy_exact_64(slot + RING_DATA + hdr_len, payload, len);
 	ring_tx_commit(&q->tx, slot, hdr_len + len);
+	look_for_sleeper(q);
 	return 1;
 }
 

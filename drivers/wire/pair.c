@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "wire/wire_int.h"
@@ -29,6 +30,7 @@ struct pair {
 	struct shm_head *mem;
 	uint32_t epoch;
 	struct end end[2];
+	int wake_fd[2]; /* eventfds by the role that is woken; they outlive the ends, who may write to each other's */
 	char name[NAME_MAX_CHARS + 1];
 };
 
@@ -39,6 +41,9 @@ pair_free(struct pair *p)
 {
 	if (p->mem != NULL)
 		shm_release((uint8_t *)p->mem, 1);
+	for (int i = 0; i < 2; i++)
+		if (p->wake_fd[i] >= 0)
+			close(p->wake_fd[i]);
 	free(p);
 }
 
@@ -46,13 +51,15 @@ static struct pair *
 pair_alloc(const struct wire *w, const char *name, size_t len)
 {
 	struct pair *p = calloc(1, sizeof(*p));
-	uint8_t *window;
+	uint8_t *window = NULL;
 	int fd = -1;
 	int rc = -ENOMEM;
 
 	if (p != NULL) {
 		memcpy(p->name, name, len);
-		rc = shm_reserve(1, &window);
+		p->wake_fd[0] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+		p->wake_fd[1] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+		rc = p->wake_fd[0] < 0 || p->wake_fd[1] < 0 ? -errno : shm_reserve(1, &window);
 	}
 	if (rc == 0) {
 		p->mem = (struct shm_head *)(void *)window;
@@ -80,6 +87,7 @@ begin_if_ready(struct pair *p, const struct wire *w)
 		return;
 	ring_clear(shm_ring(p->mem, 0));
 	ring_clear(shm_ring(p->mem, 1));
+	memset(p->mem->sleep, 0, sizeof(p->mem->sleep));
 	p->epoch++;
 	for (int i = 0; i < 2; i++) {
 		struct end *e = &p->end[i];
@@ -88,6 +96,19 @@ begin_if_ready(struct pair *p, const struct wire *w)
 		if (e->w != w)
 			e->w->host->event(e->w->host->opaque, PORT_EV_SERVICE);
 	}
+}
+
+static void
+enter(struct wire *w, uint32_t role, uint32_t hears, uint32_t epoch)
+{
+	struct pair *p = w->pair;
+
+	wire_go_up(w, &(struct wire_epoch){.mem = p->mem,
+					   .role = role,
+					   .hears = hears,
+					   .number = epoch,
+					   .own_fd = p->wake_fd[role],
+					   .peer_fd = p->wake_fd[hears]});
 }
 
 /* All that can be done for the end @w. True while it drains. */
@@ -101,7 +122,7 @@ settle(struct wire *w, uint64_t now_ns)
 	for (int i = 0; i < 4; i++) {
 		if (e->pending) {
 			e->pending = false;
-			wire_go_up(w, shm_ring(p->mem, w->side), shm_ring(p->mem, !w->side), p->epoch);
+			enter(w, w->side, !w->side, p->epoch);
 		}
 		if (e->alone && wire_state(w) == WIRE_UP)
 			wire_go_drain(w);
@@ -157,6 +178,7 @@ join(struct wire *w, size_t len)
 	}
 	p->end[w->side] = (struct end){.w = w};
 	w->pair = p;
+	w->sleep_fd = p->wake_fd[w->side];
 	return 0;
 }
 
@@ -168,7 +190,10 @@ pair_open(struct wire *w)
 
 	if (strcmp(w->name, "loop") == 0) {
 		w->pair = pair_alloc(w, "", 0);
-		return w->pair != NULL ? 0 : -ENOMEM;
+		if (w->pair == NULL)
+			return -ENOMEM;
+		w->sleep_fd = w->pair->wake_fd[0];
+		return 0;
 	}
 	rc = parse_name(w, &len);
 	if (rc != 0)
@@ -194,7 +219,7 @@ pair_start(struct wire *w)
 
 	pthread_mutex_lock(&wire_lock);
 	if (is_loop(w)) {
-		wire_go_up(w, shm_ring(p->mem, 0), shm_ring(p->mem, 0), 1);
+		enter(w, 0, 0, 1);
 	} else {
 		p->end[w->side].ready = true;
 		begin_if_ready(p, w);

@@ -11,9 +11,12 @@
 #define ALLOW_EXPERIMENTAL_API
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <rte_interrupts.h>
 
@@ -28,6 +31,7 @@ struct path_end {
 	struct rdv *rdv;
 	struct rte_intr_handle *intr;
 	uint32_t epoch;        /* that the rings belong to */
+	int wake_fd[2];        /* own, other end's: copies of the rendezvous', which lets go of its own at a new link */
 	bool watched;
 	_Atomic bool forked;   /* this is the child: there is no watcher */
 };
@@ -151,18 +155,53 @@ path_open(struct wire *w)
 		return -ENOMEM;
 	}
 	e->w = w;
+	e->wake_fd[0] = e->wake_fd[1] = -1;
 	rc = rdv_open(w->name, w->log, &e->rdv);
 	if (rc != 0) {
 		free(e);
 		return open_error(rc);
 	}
 	w->end = e;
+	w->sleep_fd = epoll_create1(EPOLL_CLOEXEC); /* none left: a stack on it looks instead of sleeping */
 	(void)pthread_once(&at_fork_once, at_fork);
 	pthread_mutex_lock(&wire_lock);
 	e->next = ends;
 	ends = e;
 	pthread_mutex_unlock(&wire_lock);
 	return 0;
+}
+
+static void
+drop_wake_fds(struct path_end *e)
+{
+	/* The file lives on in the other process: closing alone would not take it out of the set. */
+	if (e->wake_fd[0] >= 0)
+		(void)epoll_ctl(e->w->sleep_fd, EPOLL_CTL_DEL, e->wake_fd[0], NULL);
+	for (int i = 0; i < 2; i++) {
+		if (e->wake_fd[i] >= 0)
+			close(e->wake_fd[i]);
+		e->wake_fd[i] = -1;
+	}
+}
+
+/* The link is up. Without descriptors frames flow all the same, and nobody sleeps. */
+static void
+enter(struct path_end *e, const struct rdv_link *l)
+{
+	struct epoll_event ev = {.events = EPOLLIN};
+
+	drop_wake_fds(e);
+	e->wake_fd[0] = fcntl(l->wake_fd[l->role], F_DUPFD_CLOEXEC, 3);
+	e->wake_fd[1] = fcntl(l->wake_fd[!l->role], F_DUPFD_CLOEXEC, 3);
+	if (e->wake_fd[0] < 0 || e->wake_fd[1] < 0 ||
+	    epoll_ctl(e->w->sleep_fd, EPOLL_CTL_ADD, e->wake_fd[0], &ev) < 0)
+		drop_wake_fds(e);
+	wire_go_up(e->w, &(struct wire_epoch){.mem = l->shm,
+					      .role = l->role,
+					      .hears = !l->role,
+					      .number = l->epoch,
+					      .own_fd = e->wake_fd[0],
+					      .peer_fd = e->wake_fd[1]});
 }
 
 static uint64_t
@@ -180,13 +219,14 @@ path_service(struct wire *w, uint64_t now_ns)
 		if (wire_state(w) == WIRE_UP && (!l->up || l->epoch != e->epoch)) {
 			pthread_mutex_lock(&wire_lock);
 			wire_go_drain(w);
+			drop_wake_fds(e);
 			pthread_mutex_unlock(&wire_lock);
 			continue;
 		}
 		if (wire_state(w) == WIRE_IDLE && l->up) {
 			e->epoch = l->epoch;
 			pthread_mutex_lock(&wire_lock);
-			wire_go_up(w, shm_ring(l->shm, l->role), shm_ring(l->shm, !l->role), l->epoch);
+			enter(e, l);
 			pthread_mutex_unlock(&wire_lock);
 		}
 		break;
@@ -224,6 +264,9 @@ path_close(struct wire *w)
 	pthread_mutex_unlock(&wire_lock);
 	if (!unwatch(e))
 		return;
+	drop_wake_fds(e);
+	if (w->sleep_fd >= 0)
+		close(w->sleep_fd);
 	rdv_close(e->rdv);
 	free(e);
 }

@@ -151,8 +151,8 @@ rdv_msg_peer(int fd, uid_t *uid, int32_t *pid)
 	return cred.uid == geteuid() ? 0 : -EACCES;
 }
 
-/* An eventfd of somebody hostile may still be made blocking and filled up, whereupon a write would hang. Whoever adds
- * wake-ups: write only after a poll, or wake by a MSG_DONTWAIT message on the connection instead.
+/* An eventfd of somebody hostile may still be made blocking and filled up, whereupon a write would hang: burst.c writes
+ * only after a poll.
  */
 int
 rdv_msg_eventfd(int fd)

@@ -35,8 +35,7 @@ struct rdv_link {
 	uint32_t epoch;       /* differs from that of the link before */
 	struct shm_head *shm; /* valid until the next link but one is up, or rdv_close() */
 	int wake_fd[2];       /* eventfds by the role that is woken; both ends have both. Made by the listening end
-			       * and checked to be eventfds; nothing uses them yet. A hostile one might block a
-			       * writer even so: see rdv_msg.c before you write to it. */
+			       * and checked to be eventfds. A hostile one might block a writer even so: see rdv_msg.c. */
 	int32_t peer_pid;
 };
 

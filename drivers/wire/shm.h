@@ -16,7 +16,7 @@
 #include "wire/ring.h"
 
 #define SHM_MAGIC   0x657269772d667aull /* "zf-wire" */
-#define SHM_VERSION 1u
+#define SHM_VERSION 2u
 #define SHM_BYTES   (2u << 20)
 #define SHM_HEAD    4096u
 
@@ -30,12 +30,14 @@ struct shm_layout {
 	uint32_t frame_max;
 };
 
-/* For a later release that sleeps: what an end that is about to sleep says to the one that sends to it. A line each,
- * so that reading it costs a sender nothing while nobody sleeps.
+/* What an end that is about to sleep says to the one that sends to it. A line each, so that reading it costs a sender
+ * nothing while nobody sleeps. The sender does not fence between its frame and this word: the sleeper makes it, by
+ * membarrier(2), for which the sender's process must have registered.
  */
 struct shm_sleep {
-	_Atomic uint32_t sleeping; /* 0 now; senders of this version do not look */
-	uint8_t pad[ZF_CACHE_LINE - 4];
+	_Atomic uint32_t sleeping; /* 1: wake me; whoever takes it to 0 writes to the eventfd */
+	_Atomic uint32_t looks;    /* this end registered, and looks at the other's word behind each frame */
+	uint8_t pad[ZF_CACHE_LINE - 8];
 };
 
 /* First page. Filled by role 0 before role 1 sees it; a reader fetches each field once and believes none. */

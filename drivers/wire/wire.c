@@ -24,9 +24,12 @@
 pthread_mutex_t wire_lock = PTHREAD_MUTEX_INITIALIZER;
 
 void
-wire_go_up(struct wire *w, uint8_t *tx_ring, uint8_t *rx_ring, uint32_t epoch)
+wire_go_up(struct wire *w, const struct wire_epoch *e)
 {
-	wire_queue_attach(&w->q, tx_ring, rx_ring, epoch);
+	wire_queue_attach(&w->q, shm_ring(e->mem, e->role), shm_ring(e->mem, e->hears), e->number);
+	w->own_fd = e->own_fd;
+	w->peer = &e->mem->sleep[e->hears];
+	wire_queue_sleep_by(&w->q, &e->mem->sleep[e->role], w->peer, e->peer_fd);
 	atomic_store_explicit(&w->state, WIRE_UP, memory_order_relaxed);
 	w->host->event(w->host->opaque, PORT_EV_LINK);
 }
@@ -35,6 +38,7 @@ void
 wire_go_drain(struct wire *w)
 {
 	wire_queue_detach_tx(&w->q);
+	w->own_fd = -1;
 	w->drain_end = 0;
 	atomic_store_explicit(&w->state, WIRE_DRAINING, memory_order_relaxed);
 	w->host->event(w->host->opaque, PORT_EV_LINK);
@@ -98,6 +102,7 @@ wire_open(const struct port_open_args *args, struct port_info *info, void **priv
 	w->name = w->text;
 	w->host = args->host;
 	w->log = args->host->log;
+	w->own_fd = w->sleep_fd = -1;
 	w->kind = name[0] == '/' || name[0] == '.' ? &wire_path_kind : &wire_pair_kind;
 	wire_queue_init(&w->q, NULL);
 	rc = w->kind->open(w);
@@ -178,6 +183,33 @@ wire_service(void *priv, uint64_t now_ns)
 	return w->started ? w->kind->service(w, now_ns) : UINT64_MAX;
 }
 
+static int
+wire_intr_fd(void *priv, uint16_t qid)
+{
+	const struct wire *w = priv;
+
+	(void)qid;
+	return w->sleep_fd;
+}
+
+/* Nothing arrives while the link is down, and that it goes up is an event of its own. */
+static int
+wire_intr_arm(void *priv, uint16_t qid, bool on)
+{
+	struct wire *w = priv;
+
+	(void)qid;
+	if (wire_state(w) != WIRE_UP)
+		return 0;
+	if (!on) {
+		atomic_store_explicit(&w->q.own->sleeping, 0, memory_order_relaxed);
+		return 0;
+	}
+	if (w->own_fd < 0)
+		return -EOPNOTSUPP;
+	return wire_queue_arm(&w->q, w->peer) ? 0 : -EOPNOTSUPP;
+}
+
 void
 wire_get_stats(const void *priv, struct wire_stats *out)
 {
@@ -200,4 +232,6 @@ const struct port_driver wire_driver = {
 	.close = wire_close,
 	.link = wire_link,
 	.service = wire_service,
+	.intr_fd = wire_intr_fd,
+	.intr_arm = wire_intr_arm,
 };

@@ -53,6 +53,9 @@ struct wire {
 	_Atomic uint32_t state;  /* enum wire_state; link() reads it from any thread */
 	bool started;
 	uint64_t drain_end;      /* time, 0: not known yet */
+	struct shm_sleep *peer;  /* while up: the other end's word */
+	int own_fd;              /* eventfd that the other end writes to, or -1 */
+	int sleep_fd;            /* readable when it did: what intr_fd() gives, or -1 */
 	struct pair *pair;
 	uint32_t side;           /* of the pair: 0 is a */
 	struct path_end *end;
@@ -60,7 +63,14 @@ struct wire {
 };
 
 /* Changes of state by the kinds. They report PORT_EV_LINK: with wire_lock held. */
-void wire_go_up(struct wire *w, uint8_t *tx_ring, uint8_t *rx_ring, uint32_t epoch);
+struct wire_epoch {
+	struct shm_head *mem;
+	uint32_t role;    /* sends in shm_ring(mem, role), */
+	uint32_t hears;   /* and receives from that of this role */
+	uint32_t number;
+	int own_fd, peer_fd; /* eventfds that stay open while the wire is up, or -1 */
+};
+void wire_go_up(struct wire *w, const struct wire_epoch *e);
 void wire_go_drain(struct wire *w);
 /* While draining: is it over? Then the wire is idle. */
 bool wire_drained(struct wire *w, uint64_t now_ns);

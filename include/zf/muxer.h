@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
- * Many zockets through one call, in the manner of epoll.
+ * Many zockets through one call, in the manner of epoll; and a descriptor that lets a thread sleep until a stack has
+ * something to do.
  *
  * Which event a zocket raises when: doc/muxer.md has a table of every kind of zocket and every event.
  */
@@ -109,7 +110,7 @@ int zf_muxer_del(struct zf_waitable *w);
  *
  * @return number of events, 0 if the time is over. Never negative.
  *
- * The stack's thread. Waiting is spinning. Cost: that of zf_reactor_perform(), some
+ * The stack's thread. Waiting is spinning: see zf_waitable_fd_get() for sleep. Cost: that of zf_reactor_perform(), some
  * ten instructions, and some tens for each waitable that is reported; the number of members has no part in it. With
  * timeout_ns = 0 and nothing to report the call looks at the port reactor_spin_count times (attribute).
  * Guide 11.2.2.6.
@@ -125,6 +126,39 @@ int zf_muxer_wait(struct zf_muxer_set *muxer, struct epoll_event *events, int ma
  *         zf_muxer_mod(). Guide 11.2.2.7.
  */
 struct epoll_event *zf_waitable_event(struct zf_waitable *w);
+
+/**
+ * Get a descriptor that becomes readable when the stack has something to do: a frame arrived, a timer is due, a send can
+ * succeed again. It can be put into epoll, poll, select and the loops built upon them, beside descriptors of the
+ * kernel's.
+ *
+ * The loop is: zf_waitable_fd_prime(); sleep; when the descriptor is readable, zf_muxer_wait() with timeout 0 until
+ * it reports nothing more; again. To be readable does not mean that a zocket is ready. Which ports let the thread
+ * really sleep, and which wake up now and then to look, is told in doc/muxer.md.
+ *
+ * @param stack  stack
+ * @param fd     the descriptor, readable until it is primed. Another call for the same stack gives the same one.
+ *               zf_stack_free() closes it: do not read, write or close it
+ *
+ * @retval 0        success
+ * @retval -EMFILE  the process has no descriptor left; other codes of epoll_create1(2) and its kin pass through alike
+ *
+ * The stack's thread. Cost: some system calls, once. Guide 11.2.2.8.
+ */
+int zf_waitable_fd_get(struct zf_stack *stack, int *fd);
+
+/**
+ * Make the descriptor of zf_waitable_fd_get() ready for sleeping. It stops to be readable unless the stack has something
+ * to do already; nothing that happens from this call on is missed. To be called each time before the thread sleeps.
+ *
+ * @param stack  stack
+ *
+ * @retval 0        success
+ * @retval -EINVAL  zf_waitable_fd_get() was not called for this stack
+ *
+ * The stack's thread. Cost: up to three system calls. Guide 11.2.2.9.
+ */
+int zf_waitable_fd_prime(struct zf_stack *stack);
 
 ZF_EXTERN_C_END
 

@@ -54,6 +54,10 @@ struct zf_ctx {
 	 */
 	_Atomic uint32_t busy;
 	_Atomic uint32_t events;
+	/* 1 while the stack's thread sleeps on its descriptor, or may be about to: whoever takes it to 0 writes to
+	 * wake_fd. See lib/stack/waitfd.c.
+	 */
+	_Atomic uint32_t asleep;
 	uint32_t path_gen;     /* the netif's generation that the headers of zockets were checked against */
 	uint32_t owed;         /* work that the end of this poll or the next one must do; enum ctx_owed */
 	uint32_t visible;      /* something an application can see happened in this poll */
@@ -79,6 +83,7 @@ struct zf_ctx {
 	uint32_t stack_id;
 	uint32_t slot;         /* bit of this stack in the netif's owner masks */
 	int socket_id;
+	int wake_fd;           /* eventfd, -1 before zf_waitable_fd_get() */
 	const struct zf_attr *attr;
 	/* Odd while rxq and peek are being changed, for the threads that call peek; see ctx_set_queue(). */
 	_Atomic uint32_t peek_turn;

@@ -160,8 +160,13 @@ struct port_driver {
 	/* The complete list of multicast MACs to receive. 0 or -errno; may be NULL (all are received). */
 	int (*mc_list)(void *priv, const uint8_t (*macs)[6], uint32_t n);
 
-	/* An fd that becomes readable when frames may wait, after arm; issue of waitable fds. May be NULL. */
+	/* A descriptor, the same for the life of the port, on which something happens when a frame arrives after intr_arm():
+	 * the stack watches it edge-triggered, so nobody needs to drain it. -1: none. May be NULL.
+	 */
 	int (*intr_fd)(void *priv, uint16_t qid);
+	/* A frame that arrives from now on (or, with @on false, none) makes itself known. One that came before does not:
+	 * the caller looks by peek. 0, or -EOPNOTSUPP: just now it cannot, ask again at the next sleep.
+	 */
 	int (*intr_arm)(void *priv, uint16_t qid, bool on);
 };
 

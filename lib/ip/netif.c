@@ -33,6 +33,8 @@ netif_gen_bump(struct netif *n)
 	uint32_t g = atomic_load_explicit(&n->gen, memory_order_relaxed) + 1;
 
 	atomic_store_explicit(&n->gen, g != 0 ? g : 1, memory_order_release);
+	if (n->moved != NULL)
+		n->moved(n->moved_arg);
 }
 
 void

@@ -97,6 +97,9 @@ struct netif {
 	/* Told the complete list of multicast MACs whenever it changes. */
 	void (*mc_changed)(void *arg, const uint8_t (*macs)[6], uint32_t n);
 	void *mc_arg;
+	/* Told, under the lock, that the generation moved: stacks that sleep do not compare. */
+	void (*moved)(void *arg);
+	void *moved_arg;
 	struct netif_group {
 		be32_t group;
 		uint32_t refs;

@@ -26,9 +26,47 @@ on_event(void *opaque, uint32_t events)
 
 	pthread_mutex_lock(&p->ev_lock);
 	for (uint32_t i = 0; i < NETIF_MEMBERS; i++)
-		if (p->members[i] != NULL)
+		if (p->members[i] != NULL) {
 			atomic_fetch_or_explicit(&p->members[i]->ctx->events, events, memory_order_release);
+			stack_wake(p->members[i]->ctx);
+		}
 	pthread_mutex_unlock(&p->ev_lock);
+}
+
+/* An interface's generation moved, under its lock: a stack that sleeps may have frames that waited for just that. */
+static void
+on_netif_moved(void *arg)
+{
+	struct zf_port *p = arg;
+
+	pthread_mutex_lock(&p->ev_lock);
+	for (uint32_t i = 0; i < NETIF_MEMBERS; i++)
+		if (p->members[i] != NULL)
+			stack_wake(p->members[i]->ctx);
+	pthread_mutex_unlock(&p->ev_lock);
+}
+
+int
+port_intr_fd(struct port_member *pm)
+{
+	struct zf_port *p = pm->port;
+
+	return p->drv->intr_fd != NULL ? p->drv->intr_fd(p->priv, 0) : -1;
+}
+
+int
+port_intr_arm(struct port_member *pm, bool on)
+{
+	struct zf_port *p = pm->port;
+	int rc;
+
+	if (p->drv->intr_arm == NULL)
+		return -EOPNOTSUPP;
+	/* Against another stack's service(), which may exchange the rings. */
+	pthread_mutex_lock(&p->drv_lock);
+	rc = p->drv->intr_arm(p->priv, 0, on);
+	pthread_mutex_unlock(&p->drv_lock);
+	return rc;
 }
 
 uint64_t
@@ -224,6 +262,8 @@ port_netif(struct zf_port *p, uint16_t vlan, uint64_t now, struct netif **out)
 		return rc;
 	}
 	n->mc_changed = on_mc_changed;
+	n->moved = on_netif_moved;
+	n->moved_arg = p;
 	p->mc[p->n_netifs].port = p;
 	n->mc_arg = &p->mc[p->n_netifs];
 	p->netifs[p->n_netifs++] = n;

@@ -79,6 +79,12 @@ void port_service(struct port_member *pm);
 /* The time of the driver line: CLOCK_MONOTONIC, or the virtual clock's @cycles. */
 uint64_t port_now_ns(const struct zf_port *p, uint64_t cycles);
 
+/* The queue's descriptor for sleeping, or -1; and its intr_arm(): 0, or -EOPNOTSUPP. The stack's own thread. */
+int port_intr_fd(struct port_member *pm);
+int port_intr_arm(struct port_member *pm, bool on);
+/* From any thread: if the stack's thread sleeps, wake it. What it is to find was stored before. */
+void stack_wake(struct zf_ctx *ctx);
+
 /* share.c: several stacks on one queue. */
 /* The port has one member, on the queue directly, and @pm is about to join: switch over. 0 or -errno. */
 int share_start(struct zf_port *p);

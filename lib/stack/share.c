@@ -276,8 +276,10 @@ poll_driver(struct share *sh, struct port_member *self, struct rte_mbuf **pkts, 
 				ctx_count(self->ctx, CNT_RX_DROP_NOMEM);
 		}
 		for (uint64_t rest = who & ~self_bit; rest != 0; rest &= rest - 1) {
-			bool ok = inbox_put(sh->members[__builtin_ctzll(rest)]->inbox, raw[i]);
+			struct port_member *other = sh->members[__builtin_ctzll(rest)];
+			bool ok = inbox_put(other->inbox, raw[i]);
 
+			stack_wake(other->ctx);
 			ctx_count(self->ctx, ok ? CNT_RX_OTHER_STACK : CNT_RX_DROP_INBOX);
 		}
 		pkt_put_slow(raw[i]);

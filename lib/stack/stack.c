@@ -190,6 +190,7 @@ init_ctx(struct zf_stack *st, const struct zf_attr *attr)
 	ctx->take_events = take_events;
 	ctx->service_timer.kind = TIMER_SERVICE;
 	st->w.kind = WAITABLE_STACK;
+	stack_waitfd_init(st);
 	rng_seed_random(&ctx->rng);
 	ctx->secret[0] = rng_next64(&ctx->rng);
 	ctx->secret[1] = rng_next64(&ctx->rng);
@@ -316,6 +317,7 @@ zf_stack_free(struct zf_stack *stack)
 	ip_room_fini(ctx);
 	ctx_leave(ctx);
 	port_leave(stack->port);
+	stack_waitfd_fini(stack);
 	release(stack);
 	return 0;
 }

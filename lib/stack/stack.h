@@ -20,6 +20,15 @@
 /* Polls in a row that may return with data before timers and owed work are looked at. */
 #define STACK_EAGER 16u
 
+/* waitfd.c: the descriptor that a thread sleeps on. All -1 before zf_waitable_fd_get(). */
+struct stack_waitfd {
+	int ep;        /* what the application has: an epoll set of the others */
+	int timer;     /* the next timer of the stack */
+	int intr;      /* the port's, or -1 */
+	bool periodic; /* the timer is set to look every fd_poll_interval_us */
+	uint64_t due;  /* cycles that the timer is set for; UINT64_MAX: off */
+};
+
 struct zf_stack {
 	struct zf_ctx ctx;
 	struct wheel wheel;
@@ -29,6 +38,7 @@ struct zf_stack {
 	struct zf_waitable w; /* quiescence */
 	bool was_quiescent;   /* when a muxer last looked */
 	struct zf_attr *attr; /* a copy */
+	struct stack_waitfd waitfd;
 	uint32_t undrained;   /* frames handled since the port was last found empty */
 	uint32_t eager;       /* polls since the clock was last read */
 };
@@ -44,6 +54,11 @@ stack_of(struct zf_ctx *ctx)
 int stack_perform(struct zf_ctx *ctx, uint32_t spin);
 /* One look at the port and all that follows from it. */
 int stack_poll(struct zf_ctx *ctx);
+
+/* waitfd.c. */
+void stack_waitfd_init(struct zf_stack *st);
+/* No thread writes to it any more: the stack has left its port. */
+void stack_waitfd_fini(struct zf_stack *st);
 
 /* eal.c. 0, or -ENOENT / -ENOMEM with one logged line. */
 int eal_start(void);
