@@ -329,6 +329,22 @@ wire_tx_copy(void *queue, const void *hdr, uint32_t hdr_len, const void *payload
 	return 1;
 }
 
+/* wire_tx_copy() into a ring of one slot that nobody reads. Nothing of @queue is touched: whoever waits for the next frame
+ * would only take its line back.
+ */
+uint16_t
+wire_tx_warm(void *queue, const void *hdr, uint32_t hdr_len, const void *payload, uint32_t len)
+{
+	static _Thread_local uint8_t slot[RING_STRIDE] ZF_CACHE_ALIGNED;
+	struct wire_queue practice = {.tx = {.slot = slot, .room = 1, .start = slot},
+				      .peer_sleeps = &nobody_sleeps,
+				      .tx_up = true};
+
+	(void)queue;
+	(void)wire_tx_copy(&practice, hdr, hdr_len, payload, len);
+	return 0;
+}
+
 uint32_t
 wire_tx_room(void *queue)
 {

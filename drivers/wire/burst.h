@@ -53,6 +53,7 @@ uint16_t wire_rx(void *queue, struct rte_mbuf **pkts, uint16_t n);
 uint16_t wire_tx(void *queue, struct rte_mbuf **pkts, uint16_t n);
 uint16_t wire_tx_copy(void *queue, const void *hdr, uint32_t hdr_len, const void *payload, uint32_t len);
 uint32_t wire_tx_room(void *queue);
+uint16_t wire_tx_warm(void *queue, const void *hdr, uint32_t hdr_len, const void *payload, uint32_t len);
 bool wire_peek(const void *queue);
 
 #endif

@@ -157,6 +157,7 @@ wire_queue_get(void *priv, uint16_t qid, struct port_queue *out)
 		.tx_copy_max = RING_FRAME_MAX,
 		.peek = wire_peek,
 		.tx_room = wire_tx_room,
+		.tx_warm = wire_tx_warm,
 	};
 }
 

@@ -7,6 +7,8 @@
  * wire by itself as far as the windows allow.
  *
  * All calls are for the thread that uses the stack at the time; none blocks but zft_connect(). RFC 9293.
+ *
+ * Size: the guide has all of TCP in this one header.
  */
 #ifndef ZF_ZF_TCP_H
 #define ZF_ZF_TCP_H
@@ -258,7 +260,7 @@ void zft_getname(struct zft *ts, struct sockaddr *laddr_out, socklen_t *laddrlen
  *
  * @param ts     zocket
  * @param msg    message with msg->iovcnt entries; 1 or more
- * @param flags  must be 0
+ * @param flags  0 or one of enum zf_zc_flags, which change nothing
  *
  * Cost: some tens of instructions, no copy. Guide 5.9, 11.10.2.18.
  */
@@ -363,6 +365,25 @@ ssize_t zft_send(struct zft *ts, const struct iovec *iov, int iov_cnt, int flags
  * Guide 11.10.2.13.
  */
 ssize_t zft_send_single(struct zft *ts, const void *buf, size_t buflen, int flags);
+
+/**
+ * Run zft_send_single() up to the port without sending, so that its code and data are in the caches when it counts.
+ * Nothing is sent or queued, and nothing that the application or the peer can see changes.
+ *
+ * @param ts      zocket
+ * @param buf     bytes of the kind that will be sent; read, and forgotten
+ * @param buflen  their number, the same as that of the send to come
+ *
+ * @return @p buflen
+ * @retval -ENOTCONN  neither ESTABLISHED nor CLOSE-WAIT, or shut down already
+ * @retval -EMSGSIZE  more than zft_get_mss(): such a send takes another way
+ * @retval -EAGAIN    a send would not leave at once: data waits before it, a window or the port is full, something is
+ *                    being sent again, or the neighbour is not known
+ * @retval -ENOMEM    no packet buffer
+ *
+ * Cost: that of zft_send_single(). API since 2018.
+ */
+int zft_send_single_warm(struct zft *ts, const void *buf, size_t buflen);
 
 /**
  * How many bytes the send queue would take now. It counts queued segments as well as bytes, so many small sends use up

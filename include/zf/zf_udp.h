@@ -125,7 +125,7 @@ int zfur_addr_unbind(struct zfur *us, const struct sockaddr *laddr, socklen_t la
  *
  * @param us     zocket
  * @param msg    message with msg->iovcnt entries; 1 or more
- * @param flags  must be 0
+ * @param flags  0 or one of enum zf_zc_flags, which change nothing
  *
  * Cost: some tens of instructions, no copy. Guide 5.6, 11.11.2.7.
  */
@@ -224,6 +224,24 @@ int zfut_get_mss(struct zfut *us);
  * Guide 11.11.2.14.
  */
 int zfut_send_single(struct zfut *us, const void *buf, size_t buflen);
+
+/**
+ * Run zfut_send_single() up to the port without sending, so that its code and data are in the caches when it counts.
+ * Nothing is sent, and nothing that anybody can see changes.
+ *
+ * @param us      zocket
+ * @param buf     payload of the kind that will be sent; read, and forgotten
+ * @param buflen  bytes, the same as in the send to come
+ *
+ * @return @p buflen
+ * @retval -EMSGSIZE  @p buflen above zfut_get_mss()
+ * @retval -EAGAIN    a send would not leave at once by the fast way: the port is full, the neighbour is not known, or
+ *                    path or port take only smaller ones so
+ * @retval -ENOBUFS   no packet buffer
+ *
+ * Cost: that of zfut_send_single(). API since 2018.
+ */
+int zfut_send_single_warm(struct zfut *us, const void *buf, size_t buflen);
 
 /**
  * Send one datagram gathered from several buffers, in fragments if it does not fit the path's MTU. The bytes are

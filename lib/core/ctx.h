@@ -89,6 +89,8 @@ struct zf_ctx {
 	_Atomic uint32_t peek_turn;
 	bool (*peek)(const void *rxq);
 	uint32_t (*tx_room)(void *txq);
+	port_copy_fn tx_warm;  /* or NULL */
+	bool warming;          /* a send runs for practice: it ends in front of the port */
 	/* Frames that a full port left over, in order; while there are any every other send gets -EAGAIN. */
 	struct rte_mbuf **backlog;
 	uint32_t backlog_n, backlog_max;
@@ -188,6 +190,7 @@ ctx_set_queue(struct zf_ctx *ctx, const struct port_queue *q)
 	ctx->tx_copy = q->tx_copy;
 	ctx->tx_copy_max = q->tx_copy_max;
 	ctx->tx_room = q->tx_room;
+	ctx->tx_warm = q->tx_warm;
 }
 
 /* From any thread: may a frame wait? Wrongly true at times, never wrongly false. */
@@ -211,6 +214,16 @@ ctx_publish(struct zf_ctx *ctx)
 	atomic_store_explicit(&ctx->pub_work, ctx->owed, memory_order_relaxed);
 	atomic_store_explicit(&ctx->pub_due, ctx->wheel->next_due, memory_order_relaxed);
 }
+
+/* Between the two the port takes no frame: a send goes all the way to it and back, having run the code that a real one
+ * runs. Its slow way ends at once (ctx->warming).
+ */
+struct ctx_warm {
+	port_burst_fn tx;
+	port_copy_fn tx_copy;
+};
+void ctx_warm_begin(struct zf_ctx *ctx, struct ctx_warm *was);
+void ctx_warm_end(struct zf_ctx *ctx, const struct ctx_warm *was);
 
 /* Mark the port as in use by this thread; see busy. Whoever goes on to use the port looks at ctx_has_events() next. */
 static ZF_ALWAYS_INLINE void

@@ -126,6 +126,8 @@ struct port_queue {
 	bool (*peek)(const void *rxq);
 	/* Frames that tx would accept now, at least; NULL: unknown. The stack's thread only. */
 	uint32_t (*tx_room)(void *txq);
+	/* tx_copy's code run on nothing, so that it is in the caches: sends nothing, changes nothing, returns 0. Or NULL. */
+	port_copy_fn tx_warm;
 };
 
 struct port_driver {

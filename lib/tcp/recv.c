@@ -84,7 +84,7 @@ zft_zc_recv(struct zft *ts, struct zft_msg *msg, int flags)
 	uint32_t off = ts->handed_off;
 	struct pkt_meta *meta;
 
-	(void)flags; /* reserved */
+	(void)flags; /* enum zf_zc_flags: a message is complete when it is reported, there is nothing to wait for */
 	/* One buffer, and no end behind it: request and response. */
 	if (zf_unlikely(m == NULL || m != ts->rxq_tail || msg->iovcnt <= 0 || ts->state != TCP_ESTABLISHED)) {
 		recv_many(ts, msg);

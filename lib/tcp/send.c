@@ -315,6 +315,10 @@ send_slow(struct zf_ctx *ctx, struct zft *ts, const struct iovec *iov, int iov_c
 	size_t len = 0;
 	ssize_t rc;
 
+	if (zf_unlikely(ctx->warming)) {
+		ctx_leave(ctx);
+		return -EAGAIN;
+	}
 	for (int i = 0; i < iov_cnt; i++)
 		len += iov[i].iov_len;
 	if (iov_cnt <= 0 || (flags & ~MSG_MORE) != 0)
@@ -342,6 +346,35 @@ zft_send_single(struct zft *ts, const void *buf, size_t buflen, int flags)
 	if (zf_likely(flags == 0 && send_is_fast(ctx, ctx->tcp, ts, buflen)))
 		return send_fast(ctx, ts, buf, (uint32_t)buflen);
 	return send_slow(ctx, ts, &(struct iovec){(void *)(uintptr_t)buf, buflen}, 1, flags);
+}
+
+/* A send for practice, up to the port's doorbell. */
+ZF_EXPORT int
+zft_send_single_warm(struct zft *ts, const void *buf, size_t buflen)
+{
+	struct zf_ctx *ctx = zft_ctx(ts);
+	tcpseq_t adv = ts->rcv_adv;
+	struct ctx_warm was;
+
+	if (!can_send(ts))
+		return -ENOTCONN;
+	if (buflen > ts->mss)
+		return -EMSGSIZE;
+	if (buflen == 0)
+		return 0;
+	if (ctx->path_gen != 0 && ts->path_gen != ctx->path_gen) {
+		tcp_path_check(ctx, ts);
+		tcp_fast_update(ctx, ts);
+	}
+	if (ctx->tcp->tx_held >= ctx->tcp->tx_held_max || pool_free_count(ctx->pool) == 0)
+		return -ENOMEM;
+	if (!send_is_fast(ctx, ctx->tcp, ts, buflen) || (ctx->tx_room != NULL && ctx->tx_room(ctx->txq) == 0))
+		return -EAGAIN;
+	ctx_warm_begin(ctx, &was);
+	(void)zft_send_single(ts, buf, buflen, 0);
+	ctx_warm_end(ctx, &was);
+	ts->rcv_adv = adv; /* a window that was not told */
+	return (int)buflen;
 }
 
 ZF_EXPORT ssize_t

@@ -150,7 +150,7 @@ zfur_zc_recv(struct zfur *us, struct zfur_msg *msg, int flags)
 {
 	struct rte_mbuf *m = us->head;
 
-	(void)flags; /* reserved; the debug library says so when it is not 0 */
+	(void)flags; /* enum zf_zc_flags: a message is complete when it is reported, there is nothing to wait for */
 	if (m == NULL || zf_unlikely(msg->iovcnt <= 0)) {
 		msg->iovcnt = 0;
 		msg->dgrams_left = (int)us->count;

@@ -69,6 +69,8 @@ sum_frame(struct zfut *us, struct rte_mbuf *m, uint32_t len)
 static ZF_COLD int
 send_full(struct zf_ctx *ctx, struct zfut *us)
 {
+	if (ctx->warming)
+		return -EAGAIN;
 	ctx->owed |= CTX_OWED_TX_RETRY;
 	mux_want(ctx, &us->w, WAITABLE_WANT_TX);
 	ctx_publish(ctx);
@@ -264,6 +266,29 @@ zfut_send_single(struct zfut *us, const void *buf, size_t buflen)
 	if (zf_likely(send_is_fast(ctx, us, buflen)))
 		return send_fast(ctx, us, buf, (uint32_t)buflen, true);
 	return send_slow(ctx, us, &iov, 1, buflen, true);
+}
+
+/* A send for practice. The header is made for its length, which the next real one of this length finds done. */
+ZF_EXPORT int
+zfut_send_single_warm(struct zfut *us, const void *buf, size_t buflen)
+{
+	struct zf_ctx *ctx = zfut_ctx(us);
+	struct ctx_warm was;
+
+	if (buflen > us->mss)
+		return -EMSGSIZE;
+	if (buflen == 0)
+		return 0; /* goes the slow way always */
+	if (us->path_gen != ctx->ip->env_gen)
+		udp_tx_refresh(us);
+	if (!send_is_fast(ctx, us, buflen) || (ctx->tx_room != NULL && ctx->tx_room(ctx->txq) == 0))
+		return -EAGAIN;
+	if (!(ctx->tx_copy != NULL && us->sum_mode == UDP_SUM_NONE) && pool_free_count(ctx->pool) == 0)
+		return -ENOBUFS;
+	ctx_warm_begin(ctx, &was);
+	(void)zfut_send_single(us, buf, buflen);
+	ctx_warm_end(ctx, &was);
+	return (int)buflen;
 }
 
 /* More buffers than UDP_IOV_MAX: the tail is joined in one piece of memory, which only a caller that does so pays. */

@@ -128,3 +128,28 @@ PKT_TEST(mux_edge_by_edge, "guide 11.2.2.6")
 	zf_muxer_free(set);
 	PS_EQ(s, zf_muxer_del(w), 0);
 }
+
+/* Overlapped receiving may be asked for; what comes is a whole message and plain EPOLLIN (api since 2020). */
+PKT_TEST(mux_overlapped_is_plain, "API since 2020")
+{
+	struct ps *s = ps_open();
+	struct zf_muxer_set *set = ps_mux(s);
+	struct zfur *us = ps_zfur(s, "us:1000");
+	struct {
+		struct zfur_msg msg;
+		struct iovec iov[1];
+	} rd = {.msg.iovcnt = 1, .iov[0].iov_len = 12};
+
+	PS_EQ(s, ps_mux_add(set, zfur_to_waitable(us), ZF_EPOLLIN_OVERLAPPED, 1), 0);
+	zfur_zc_recv(us, &rd.msg, ZF_OVERLAPPED_WAIT);
+	PS_EQ(s, rd.msg.iovcnt, 0); /* back to the muxer */
+	ps_in(s, "+0 udp 2000 > 1000 (40)");
+	PS_EQ(s, ps_mux_one(s, set, NULL), EPOLLIN);
+	rd.msg.iovcnt = 1;
+	zfur_zc_recv(us, &rd.msg, ZF_OVERLAPPED_COMPLETE);
+	PS_EQ(s, rd.msg.iovcnt, 1);
+	PS_EQ(s, rd.iov[0].iov_len, 40);
+	zfur_zc_recv_done(us, &rd.msg);
+	PS_EQ(s, ps_mux_one(s, set, NULL), 0);
+	zf_muxer_free(set);
+}
