@@ -10,6 +10,8 @@
 #include <net/ethernet.h>
 #include <net/if.h>
 #include <netinet/ip.h>
+#include <poll.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -334,7 +336,96 @@ a_fresh_interface_of_the_same_name(void)
 	zf_stack_free(st);
 }
 
+/* Handles what there is until the descriptor stays quiet behind a prime. */
+static void
+settle(struct zf_stack *st, int fd)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+
+	for (int i = 0; i < 100000; i++) {
+		while (zf_reactor_perform(st) > 0)
+			;
+		CU_ASSERT_EQUAL_FATAL(zf_waitable_fd_prime(st), 0);
+		if (poll(&p, 1, 0) == 0)
+			return;
+	}
+	CU_FAIL_FATAL("the descriptor never becomes quiet");
+}
+
+/* Turns of a loop that sleeps on @fd, in @ms. */
+static int
+turns(struct zf_stack *st, int fd, unsigned int ms)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	uint64_t now = peer_now_ms(), end = now + ms;
+	int n = 0;
+
+	for (; now < end; now = peer_now_ms()) {
+		settle(st, fd);
+		n += poll(&p, 1, (int)(end - now));
+	}
+	return n;
+}
+
+/* One epoll set over the stack and a socket of the kernel's: a frame wakes the one, a datagram the other. */
+static void
+sleeps_beside_a_kernel_socket(void)
+{
+	struct epoll_event ev = {.events = EPOLLIN, .data.u32 = 1};
+	struct zf_stack *st;
+	struct zfur *ur;
+	struct zfut *ut;
+	int fd = -1, k, ep;
+
+	NEEDS_NET();
+	st = stack_up(BASIC);
+	ur = ur_bound(st, OUR_ADDR, OUR_PORT);
+	k = peer_socket(SOCK_DGRAM, 0, PEER_PORT);
+	ut = ut_to(st, OUR_ADDR, OUR_PORT, PEER_ADDR, PEER_PORT);
+	ep = epoll_create1(EPOLL_CLOEXEC);
+	CU_ASSERT_EQUAL_FATAL(zf_waitable_fd_get(st, &fd), 0);
+	CU_ASSERT_EQUAL(epoll_ctl(ep, EPOLL_CTL_ADD, fd, &ev), 0);
+	ev.data.u32 = 2;
+	CU_ASSERT_EQUAL(epoll_ctl(ep, EPOLL_CTL_ADD, k, &ev), 0);
+	for (int i = 0; i < 1000; i++) {
+		settle(st, fd);
+		CU_ASSERT_EQUAL(epoll_wait(ep, &ev, 1, 0), 0);
+		CU_ASSERT(fd_send(st, k, OUR_ADDR, OUR_PORT, "ping", 4));
+		CU_ASSERT_EQUAL(epoll_wait(ep, &ev, 1, 10000), 1);
+		CU_ASSERT_EQUAL(ev.data.u32, 1);
+		CU_ASSERT_EQUAL(ur_recv(st, ur, 10000), 4);
+		settle(st, fd);
+		CU_ASSERT(ut_send(st, ut, "pong", 4));
+		CU_ASSERT_EQUAL(epoll_wait(ep, &ev, 1, 10000), 1);
+		CU_ASSERT_EQUAL(ev.data.u32, 2);
+		CU_ASSERT_EQUAL(fd_recv(st, k, 10000), 4);
+	}
+	close(ep);
+	close(k);
+	CU_ASSERT_EQUAL(zf_stack_free(st), 0);
+}
+
+/* An idle interface, and one that is down, leave the thread asleep: what wakes it are the looks at the link. */
+static void
+idle_and_down_interfaces_let_it_sleep(void)
+{
+	struct zf_stack *st;
+	int fd = -1;
+
+	NEEDS_NET();
+	st = stack_up(BASIC);
+	CU_ASSERT_EQUAL_FATAL(zf_waitable_fd_get(st, &fd), 0);
+	CU_ASSERT(turns(st, fd, 400) < 40);
+	CU_ASSERT_EQUAL(netns_up(NETNS_OURS, false), 0);
+	CU_ASSERT(turns(st, fd, 400) < 40);
+	CU_ASSERT_EQUAL(netns_up(NETNS_OURS, true), 0);
+	CU_ASSERT(turns(st, fd, 700) < 40);
+	CU_ASSERT_EQUAL(zf_stack_free(st), 0);
+}
+
 static const struct unit_test tests[] = {
+	UNIT(sleeps_beside_a_kernel_socket),
+	UNIT(idle_and_down_interfaces_let_it_sleep),
 	UNIT(vlan_frames_from_a_generator),
 	UNIT(addresses_of_the_kernel_are_refused),
 	UNIT(link_down_and_up_again),

@@ -10,6 +10,7 @@
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/select.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -417,6 +418,55 @@ owed_work_keeps_it_readable(void)
 	ends_close(&e);
 }
 
+/* The child has the stack from here on: 100 datagrams, each slept for. Its exit code: 0, or the step that failed. */
+static int
+child_sleeps(struct ends *e)
+{
+	struct pollfd p = {.fd = e->fd, .events = POLLIN};
+	uint32_t got = 0;
+
+	while (got < 100) {
+		while (zf_reactor_perform(e->a) > 0)
+			;
+		got += take(e->rx);
+		if (got == 100)
+			break;
+		if (zf_waitable_fd_prime(e->a) != 0)
+			return 1;
+		if (poll(&p, 1, PATIENCE_MS) != 1)
+			return 2;
+	}
+	return 0;
+}
+
+/* After fork() the child may use a stack that the parent leaves alone, its descriptor too. */
+static void
+child_sleeps_on_the_stack_it_got(void)
+{
+	struct ends e;
+	int status = -1;
+	pid_t pid;
+
+	ends_open(&e, "wffork");
+	settle(e.a, e.fd);
+	pid = fork();
+	if (pid == 0)
+		_exit(child_sleeps(&e));
+	CU_ASSERT_FATAL(pid > 0);
+	for (int i = 0; i < 100; i++) {
+		struct timespec a_while = {.tv_nsec = 1000000};
+
+		while (zfut_send_single(e.tx, "x", 1) == -EAGAIN)
+			(void)zf_reactor_perform(e.b);
+		(void)zf_reactor_perform(e.b);
+		(void)clock_nanosleep(CLOCK_MONOTONIC, 0, &a_while, NULL); /* mostly it is asleep again by then */
+	}
+	CU_ASSERT_EQUAL(waitpid(pid, &status, 0), pid);
+	CU_ASSERT(WIFEXITED(status));
+	CU_ASSERT_EQUAL(WEXITSTATUS(status), 0);
+	ends_close(&e);
+}
+
 #if HAVE_LIBEVENT
 struct loop {
 	struct ends e;
@@ -500,6 +550,7 @@ static const struct unit_test tests[] = {
 	UNIT(link_wakes),
 	UNIT(ports_without_interrupt_are_looked_at),
 	UNIT(owed_work_keeps_it_readable),
+	UNIT(child_sleeps_on_the_stack_it_got),
 	UNIT(works_in_libevent),
 };
 
