@@ -81,6 +81,7 @@ struct zf_ctx {
 	uint64_t hz;           /* cycles per second */
 	uint64_t secret[2];    /* of the demux hash */
 	uint32_t stack_id;
+	bool restless;         /* the stack was not quiescent, or became so, since a muxer last looked */
 	uint32_t slot;         /* bit of this stack in the netif's owner masks */
 	int socket_id;
 	int wake_fd;           /* eventfd, -1 before zf_waitable_fd_get() */

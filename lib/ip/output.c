@@ -129,6 +129,7 @@ output_burst(struct zf_ctx *ctx, struct rte_mbuf **pkts, uint32_t n)
 		return false;
 	/* Some have left: the rest follows, before anything else. */
 	ctx->backlog_n = n - sent;
+	ctx->restless = true;
 	memcpy(ctx->backlog, pkts + sent, ctx->backlog_n * sizeof(pkts[0]));
 	ctx->owed |= CTX_OWED_BACKLOG;
 	ctx->path_gen = 0; /* no zocket's: the fast sends stop */

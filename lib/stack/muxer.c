@@ -21,8 +21,8 @@ waitable_ctx(struct zf_waitable *w)
 		return zfur_ctx((struct zfur *)w);
 	case WAITABLE_UDP_TX:
 		return zfut_ctx((struct zfut *)w);
-	case WAITABLE_TCP:
-		return zft_ctx((struct zft *)w);
+	case WAITABLE_TCP: /* a freed connection may live on for a while, as nobody's */
+		return ((struct zft *)w)->flags & TF_APP ? zft_ctx((struct zft *)w) : NULL;
 	case WAITABLE_TCP_LISTEN:
 		return zftl_ctx((struct zftl *)w);
 	case WAITABLE_STACK:
@@ -78,7 +78,7 @@ arm(struct zf_ctx *ctx, struct zf_waitable *w)
 	uint16_t events = waitable_events(w);
 
 	if (w->kind == WAITABLE_STACK)
-		stack_of_waitable(w)->was_quiescent = events != 0;
+		ctx->restless = events == 0;
 	if (w->wanted & events)
 		mux_list(ctx, w);
 }
@@ -136,16 +136,21 @@ zf_waitable_event(struct zf_waitable *w)
 	return &mux_member_of(ctx->mux, w)->ev;
 }
 
-/* Nobody raises quiescence: it is the absence of everything else. */
+/* Nobody raises quiescence: it is the absence of everything else. What breaks it leaves a note, so that the edge is seen
+ * even if it came and went while only zf_reactor_perform() was called.
+ */
 static ZF_NOINLINE void
 look_at_stack(struct zf_ctx *ctx)
 {
 	struct zf_stack *st = stack_of(ctx);
-	bool quiescent = zf_stack_is_quiescent(st) != 0;
 
-	if (quiescent && !st->was_quiescent && (st->w.wanted & EPOLLSTACKHUP))
-		mux_list(ctx, &st->w);
-	st->was_quiescent = quiescent;
+	if (!zf_stack_is_quiescent(st)) {
+		ctx->restless = true;
+	} else if (ctx->restless) {
+		ctx->restless = false;
+		if (st->w.wanted & EPOLLSTACKHUP)
+			mux_list(ctx, &st->w);
+	}
 }
 
 /* Those that something happened to, as far as it is still true. What is left over stays in the list. */
@@ -170,23 +175,40 @@ report(struct zf_ctx *ctx, struct zf_muxer_set *set, struct epoll_event *events,
 	return n;
 }
 
-static ZF_NOINLINE int
-wait_more(struct zf_ctx *ctx, struct zf_muxer_set *set, struct epoll_event *events, int max, int64_t timeout_ns)
+/* Centuries hence is never: neither the product nor the sum may wrap. */
+static uint64_t
+deadline(const struct zf_ctx *ctx, uint64_t ns)
 {
-	uint64_t start = ctx_read_clock(ctx), end = UINT64_MAX;
-	int n;
+	unsigned __int128 cycles = (unsigned __int128)ns * ctx->hz / 1000000000u + ctx_read_clock(ctx);
 
-	if (timeout_ns > 0)
-		end = start + ctx_ns_to_cycles(ctx, (uint64_t)timeout_ns);
-	if (end < start)
-		end = UINT64_MAX;
-	ctx->wait_until = end;
-	do {
-		(void)ctx->poll(ctx);
-		n = report(ctx, set, events, max);
-	} while (n == 0 && ctx_read_clock(ctx) < end);
+	return cycles < UINT64_MAX ? (uint64_t)cycles : UINT64_MAX;
+}
+
+struct wait {
+	struct zf_ctx *ctx;
+	struct zf_muxer_set *set;
+	struct epoll_event *events;
+	int max, n;
+};
+
+static bool
+found(void *arg)
+{
+	struct wait *w = arg;
+
+	w->n = report(w->ctx, w->set, w->events, w->max);
+	return w->n > 0;
+}
+
+static ZF_NOINLINE int
+wait_more(struct wait *w, int64_t timeout_ns)
+{
+	struct zf_ctx *ctx = w->ctx;
+
+	ctx->wait_until = timeout_ns > 0 ? deadline(ctx, (uint64_t)timeout_ns) : UINT64_MAX;
+	(void)stack_wait(ctx, found, w);
 	ctx->wait_until = 0;
-	return n;
+	return w->n;
 }
 
 ZF_EXPORT int
@@ -195,9 +217,10 @@ zf_muxer_wait(struct zf_muxer_set *muxer, struct epoll_event *events, int maxeve
 	struct zf_ctx *ctx = mux_ctx(muxer);
 	int n;
 
-	(void)stack_perform(ctx, ctx->spin_count);
+	/* Somebody is to be looked at already: news of the port is welcome, waiting for it is not. */
+	(void)stack_perform(ctx, muxer->head == MUX_NONE ? ctx->spin_count : 1);
 	n = report(ctx, muxer, events, maxevents);
 	if (zf_likely(n > 0) || timeout_ns == 0 || maxevents <= 0)
 		return n;
-	return wait_more(ctx, muxer, events, maxevents, timeout_ns);
+	return wait_more(&(struct wait){ctx, muxer, events, maxevents, 0}, timeout_ns);
 }

@@ -493,6 +493,23 @@ stack_poll(struct zf_ctx *ctx)
 	return seen;
 }
 
+bool
+stack_wait(struct zf_ctx *ctx, bool (*found)(void *arg), void *arg)
+{
+	uint64_t before;
+	bool yes;
+
+	do {
+		before = ctx->vclock != NULL ? frames_ended(ctx) : 0;
+		(void)stack_perform(ctx, STACK_LOOKS);
+		yes = found(arg);
+		/* What a timer did has been looked at, too: the time may go on. */
+		if (!yes && ctx->vclock != NULL && frames_ended(ctx) == before)
+			jump_clock(ctx);
+	} while (!yes && ctx_read_clock(ctx) < ctx->wait_until);
+	return yes;
+}
+
 ZF_EXPORT int
 zf_stack_has_pending_work(const struct zf_stack *st)
 {

@@ -36,7 +36,6 @@ struct zf_stack {
 	struct arena arena;
 	struct port_member *port;
 	struct zf_waitable w; /* quiescence */
-	bool was_quiescent;   /* when a muxer last looked */
 	struct zf_attr *attr; /* a copy */
 	struct stack_waitfd waitfd;
 	uint32_t undrained;   /* frames handled since the port was last found empty */
@@ -54,6 +53,8 @@ stack_of(struct zf_ctx *ctx)
 int stack_perform(struct zf_ctx *ctx, uint32_t spin);
 /* One look at the port and all that follows from it. */
 int stack_poll(struct zf_ctx *ctx);
+/* Until @found says so, or ctx->wait_until: what it said last. */
+bool stack_wait(struct zf_ctx *ctx, bool (*found)(void *arg), void *arg);
 
 /* waitfd.c. */
 void stack_waitfd_init(struct zf_stack *st);

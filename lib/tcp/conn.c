@@ -62,10 +62,12 @@ tcp_set_state(struct zf_ctx *ctx, struct zft *ts, uint8_t state)
 {
 	bool was = (ts->flags & TF_BUSY) != 0, is = state_is_busy(state);
 
-	if (is && !was)
+	if (is && !was) {
 		ctx->tcp->busy_zft++;
-	else if (was && !is)
+		ctx->restless = true;
+	} else if (was && !is) {
 		ctx->tcp->busy_zft--;
+	}
 	ts->flags = is ? ts->flags | TF_BUSY : ts->flags & ~(uint32_t)TF_BUSY;
 	ts->state = state;
 	tcp_fast_recv_update(ctx, ts);

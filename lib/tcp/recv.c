@@ -168,10 +168,12 @@ done(struct zft *ts, struct zft_msg *msg, uint32_t bytes)
 	msg->reserved[MSG_BUFS] = -1; /* not twice */
 	consume(ctx, ts, bytes);
 	after_read(ctx, ts);
-	/* An end stays readable, and so does one that came since: whoever reads a message an event learns of it. */
+	if (zf_unlikely(end && ts->rxq_bytes == 0))
+		return end_code(ts);
+	/* An end that is still to be read is news, for whoever reads a message an event. */
 	if (zf_unlikely(at_end(ts)))
 		waitable_raise(ctx, &ts->w, EPOLLIN);
-	return zf_unlikely(end && ts->rxq_bytes == 0) ? end_code(ts) : 1;
+	return 1;
 }
 
 ZF_EXPORT int

@@ -119,6 +119,7 @@ entry_take(struct zf_ctx *ctx, struct zftl *tl, const struct tcp_key *k)
 	e = tcp_syn_at(t, i);
 	t->free = e->next;
 	t->n++;
+	ctx->restless = true;
 	*e = (struct tcp_syn){.key = *k, .tag = tag, .listener = tl->index, .flags = SYN_USED};
 	tl->refs++;
 	list_add(ctx, i);
