@@ -39,6 +39,9 @@ ROWS = {
     "tcp_owed": ("tcp_rtt", "z_tcp_owed", 350),
     "tcp_rtt": ("tcp_rtt", "z_tcp_*", 2000),
     "tcp_conn": ("tcp_conn", "z_tcp_*", 6000),
+    "mux_idle": ("mux_idle", "z_mux_wait", None),
+    "mux_1": ("mux", "z_mux_wait", None),
+    "mux_10000": ("mux_many", "z_mux_wait", None),
 }
 TEXT = {
     "idle": "reactor call, nothing to do",
@@ -51,6 +54,9 @@ TEXT = {
     "tcp_owed": "TCP owed work, next poll",
     "tcp_rtt": "TCP request-response, both sides, all",
     "tcp_conn": "TCP connect + close, both sides",
+    "mux_idle": "zf_muxer_wait, nothing ready",
+    "mux_1": "zf_muxer_wait, a datagram for the only member",
+    "mux_10000": "zf_muxer_wait, a datagram for one of 10,000",
 }
 # Calls of the function in one round of its operation: both sides send, both receive.
 PER_ROUND = {"tcp_send": 2, "tcp_recv": 2, "tcp_owed": 2}

@@ -22,6 +22,9 @@ struct side {
 	struct zftl *tl;
 };
 
+/* Members of the large set. */
+#define MANY 10000
+
 struct message {
 	struct zfur_msg msg;
 	struct iovec iov[2];
@@ -135,6 +138,16 @@ z_tcp_free(struct side *s)
 	return zft_free(s->t);
 }
 
+NOINLINE int z_mux_wait(struct zf_muxer_set *set);
+
+NOINLINE int
+z_mux_wait(struct zf_muxer_set *set)
+{
+	struct epoll_event ev;
+
+	return zf_muxer_wait(set, &ev, 1, 0);
+}
+
 static void
 must(const char *what, long rc)
 {
@@ -145,7 +158,7 @@ must(const char *what, long rc)
 }
 
 static void
-open_side(struct side *s, const char *wire, const char *ipv4)
+open_side(struct side *s, const char *wire, const char *ipv4, long zfurs)
 {
 	struct zf_attr *attr;
 
@@ -153,6 +166,7 @@ open_side(struct side *s, const char *wire, const char *ipv4)
 	must("interface", zf_attr_set_str(attr, "interface", wire));
 	must("ipv4", zf_attr_set_str(attr, "ipv4", ipv4));
 	must("reactor_spin_count", zf_attr_set_int(attr, "reactor_spin_count", 1));
+	must("max_udp_rx_endpoints", zf_attr_set_int(attr, "max_udp_rx_endpoints", zfurs));
 	must("zf_stack_alloc", zf_stack_alloc(attr, &s->st));
 	zf_attr_free(attr);
 }
@@ -171,6 +185,39 @@ open_udp(struct side *s, const char *own, const char *other)
 	must("zfut_alloc", zfut_alloc(&s->ut, s->st, (struct sockaddr *)&l, sizeof(l), (struct sockaddr *)&r,
 				      sizeof(r), 0, attr));
 	zf_attr_free(attr);
+}
+
+/* A set of @n members, the one that is used in their midst. */
+static struct zf_muxer_set *
+open_set(struct side *s, long n)
+{
+	struct epoll_event ev = {.events = EPOLLIN};
+	struct zf_muxer_set *set;
+	struct zf_attr *attr;
+	struct zfur *more;
+
+	must("zf_attr_alloc", zf_attr_alloc(&attr));
+	must("zf_muxer_alloc", zf_muxer_alloc(s->st, &set));
+	for (long i = 0; i < n; i++) {
+		if (i != n / 2)
+			must("zfur_alloc", zfur_alloc(&more, s->st, attr));
+		must("zf_muxer_add", zf_muxer_add(set, zfur_to_waitable(i == n / 2 ? s->ur : more), &ev));
+	}
+	zf_attr_free(attr);
+	return set;
+}
+
+/* A datagram arrives, the set tells of it, and it is read, which is not counted. */
+static void
+mux_round(struct side *a, struct side *b, struct zf_muxer_set *set, size_t len)
+{
+	struct message m = {.msg.iovcnt = 2};
+
+	must("send", z_udp_send(a, len));
+	must("zf_muxer_wait", z_mux_wait(set) == 1 ? 0 : -EPROTO);
+	zfur_zc_recv(b->ur, &m.msg, 0);
+	must("zfur_zc_recv", m.msg.iovcnt == 1 ? 0 : -EPROTO);
+	zfur_zc_recv_done(b->ur, &m.msg);
 }
 
 static struct sockaddr_in tcp_addr;
@@ -235,27 +282,35 @@ main(int argc, char **argv)
 	const char *op = argc > 1 ? argv[1] : "";
 	long n = argc > 2 ? atol(argv[2]) : 0;
 	size_t len = argc > 3 ? (size_t)atol(argv[3]) : 12;
+	long members = strcmp(op, "mux_many") == 0 ? MANY : 1;
+	struct zf_muxer_set *set;
 	struct side a, b;
 
 	if (n <= 0 || len > sizeof(payload)) {
-		fprintf(stderr, "usage: calls idle|udp_send|udp_send_iov|udp_rtt|tcp_rtt|tcp_conn COUNT [PAYLOAD, up to 1472]\n");
+		fprintf(stderr, "usage: calls idle|udp_send|udp_send_iov|udp_rtt|tcp_rtt|tcp_conn|mux_idle|mux|mux_many COUNT "
+				"[PAYLOAD, up to 1472]\n");
 		return 2;
 	}
 	must("zf_init", zf_init());
-	open_side(&a, "wire:bench/a", "10.0.0.1/24");
-	open_side(&b, "wire:bench/b", "10.0.0.2/24");
+	open_side(&a, "wire:bench/a", "10.0.0.1/24", 64);
+	open_side(&b, "wire:bench/b", "10.0.0.2/24", members > 64 ? members : 64);
 	open_udp(&a, "10.0.0.1", "10.0.0.2");
 	open_udp(&b, "10.0.0.2", "10.0.0.1");
 	for (int i = 0; i < 100; i++) { /* ARP, and timers of the start */
 		zf_reactor_perform(a.st);
 		zf_reactor_perform(b.st);
 	}
+	set = open_set(&b, strncmp(op, "mux", 3) == 0 ? members : 0);
 	listen_tcp(&b);
 	if (strcmp(op, "tcp_conn") != 0)
 		connect_tcp(&a, &b);
 	for (long i = 0; i < n; i++) {
 		if (strcmp(op, "idle") == 0) {
 			z_idle(&a);
+		} else if (strcmp(op, "mux_idle") == 0) {
+			must("zf_muxer_wait", z_mux_wait(set) == 0 ? 0 : -EPROTO);
+		} else if (strncmp(op, "mux", 3) == 0) {
+			mux_round(&a, &b, set, len);
 		} else if (strcmp(op, "udp_rtt") == 0) {
 			round_trip(&a, &b, len);
 		} else if (strcmp(op, "tcp_rtt") == 0) {
