@@ -8,6 +8,7 @@
  *   fs_main.c   seeds, options, the order of a step
  *   fs_peer.c   what arrives
  *   fs_call.c   what the application does
+ *   fs_mux.c    what their muxers tell
  *   fs_pair.c   the two stacks, what they send, and what must be equal
  *
  * Knows struct zft from the inside and only reads it. How much may differ is said at enum fs_level.
@@ -66,6 +67,7 @@ struct fs_side {
 	struct zt *t;
 	struct zft *ts;    /* NULL before the connection and behind zft_free() */
 	struct zftl *tl;
+	struct zf_muxer_set *set;
 	uint32_t sent, rcvd; /* bytes of the two streams that went through the calls */
 	uint32_t acked;      /* what its last segment acknowledged, */
 	uint32_t right;      /* right edge of the window as told in it, */
@@ -91,7 +93,7 @@ struct fs_cfg {
 struct fs {
 	struct fs_side s[SIDES];
 	struct fs_cfg c;
-	struct rng rng;
+	struct rng rng, mux_rng; /* the muxers' draws do not change a seed's life */
 	uint64_t seed;
 	uint32_t step;
 	bool verbose;
@@ -167,6 +169,9 @@ void fs_handshake(struct fs *f);
 void fs_arrive(struct fs *f);
 /* Something that is not a segment: ICMP, ARP, the link, the port's room. */
 void fs_surround(struct fs *f);
+
+/* fs_mux.c: behind a flush. */
+void fs_mux(struct fs *f);
 
 /* fs_call.c */
 void fs_call(struct fs *f, bool between);

@@ -130,12 +130,14 @@ step(struct fs *f)
 		fs_poll(f);
 	set_room(f, MEM_ALL);
 	fs_flush(f);
+	fs_mux(f);
 	fs_collect(f);
 	fs_compare(f);
 	f->touched = f->touched && has_late(f);
 	for (uint32_t n = fs_below(f, 4); n > 0; n--)
 		fs_call(f, false);
 	fs_flush(f);
+	fs_mux(f);
 	fs_collect(f);
 	fs_compare(f);
 }
@@ -159,6 +161,7 @@ play(uint64_t seed, bool verbose)
 	f->seed = seed;
 	f->verbose = verbose;
 	rng_seed(&f->rng, seed);
+	rng_seed(&f->mux_rng, seed);
 	draw_cfg(f);
 	fs_open(f);
 	fs_handshake(f);
