@@ -9,6 +9,7 @@
 
 #include "core/attr.h"
 #include "core/pool.h"
+#include "stack/port.h"
 #include "stack/stack.h"
 
 static pthread_mutex_t init_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -39,6 +40,7 @@ init_locked(void)
 	(void)log_init(&log_default, attr->name, (uint64_t)attr->log_level, (uint32_t)attr->log_format,
 		       attr->log_file);
 	zf_attr_free(attr);
+	port_init();
 	rc = eal_start();
 	if (rc == 0)
 		rc = pool_init(NULL);

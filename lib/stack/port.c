@@ -19,18 +19,49 @@
 static pthread_mutex_t ports_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct zf_port *ports;
 
+/* Guards members[] of all ports against event(), which comes from any thread, and from the handlers of fork() too: so it is
+ * one lock, which fork() itself takes. A thread that holds it at that moment does not exist in the child.
+ */
+static pthread_mutex_t events_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void
+events_hold(void)
+{
+	pthread_mutex_lock(&events_lock);
+}
+
+static void
+events_go_on(void)
+{
+	pthread_mutex_unlock(&events_lock);
+}
+
+static void
+at_fork(void)
+{
+	(void)pthread_atfork(events_hold, events_go_on, events_go_on);
+}
+
+void
+port_init(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	(void)pthread_once(&once, at_fork);
+}
+
 static void
 on_event(void *opaque, uint32_t events)
 {
 	struct zf_port *p = opaque;
 
-	pthread_mutex_lock(&p->ev_lock);
+	pthread_mutex_lock(&events_lock);
 	for (uint32_t i = 0; i < NETIF_MEMBERS; i++)
 		if (p->members[i] != NULL) {
 			atomic_fetch_or_explicit(&p->members[i]->ctx->events, events, memory_order_release);
 			stack_wake(p->members[i]->ctx);
 		}
-	pthread_mutex_unlock(&p->ev_lock);
+	pthread_mutex_unlock(&events_lock);
 }
 
 /* An interface's generation moved, under its lock: a stack that sleeps may have frames that waited for just that. */
@@ -39,11 +70,11 @@ on_netif_moved(void *arg)
 {
 	struct zf_port *p = arg;
 
-	pthread_mutex_lock(&p->ev_lock);
+	pthread_mutex_lock(&events_lock);
 	for (uint32_t i = 0; i < NETIF_MEMBERS; i++)
 		if (p->members[i] != NULL)
 			stack_wake(p->members[i]->ctx);
-	pthread_mutex_unlock(&p->ev_lock);
+	pthread_mutex_unlock(&events_lock);
 }
 
 int
@@ -100,7 +131,6 @@ port_close(struct zf_port *p)
 	p->drv->close(p->priv);
 	pool_drop(p->pool);
 	pthread_mutex_destroy(&p->lock);
-	pthread_mutex_destroy(&p->ev_lock);
 	pthread_mutex_destroy(&p->drv_lock);
 	log_fini(&p->log);
 	free(p);
@@ -145,7 +175,6 @@ port_open(const struct ifres *id, const struct zf_attr *attr, uint32_t n_bufs, c
 	}
 	log_dup(&p->log, log); /* the port may outlive this stack */
 	pthread_mutex_init(&p->lock, NULL);
-	pthread_mutex_init(&p->ev_lock, NULL);
 	pthread_mutex_init(&p->drv_lock, NULL);
 	p->host = (struct port_host){p, on_event, &p->log};
 	args.host = &p->host;
@@ -154,7 +183,6 @@ port_open(const struct ifres *id, const struct zf_attr *attr, uint32_t n_bufs, c
 	rc = p->drv->open(&args, &p->info, &p->priv);
 	if (rc < 0) {
 		pthread_mutex_destroy(&p->lock);
-		pthread_mutex_destroy(&p->ev_lock);
 		pthread_mutex_destroy(&p->drv_lock);
 		log_fini(&p->log);
 		free(p);
@@ -317,11 +345,11 @@ member_remove(struct port_member *pm)
 {
 	struct zf_port *p = pm->port;
 
-	pthread_mutex_lock(&p->ev_lock);
+	pthread_mutex_lock(&events_lock);
 	for (uint32_t i = 0; i < NETIF_MEMBERS; i++)
 		if (p->members[i] == pm)
 			p->members[i] = NULL;
-	pthread_mutex_unlock(&p->ev_lock);
+	pthread_mutex_unlock(&events_lock);
 	p->n_members--;
 }
 
@@ -331,13 +359,13 @@ member_add(struct port_member *pm)
 	struct zf_port *p = pm->port;
 	int rc = -EBUSY;
 
-	pthread_mutex_lock(&p->ev_lock);
+	pthread_mutex_lock(&events_lock);
 	for (uint32_t i = 0; i < NETIF_MEMBERS && rc < 0; i++)
 		if (p->members[i] == NULL) {
 			p->members[i] = pm;
 			rc = 0;
 		}
-	pthread_mutex_unlock(&p->ev_lock);
+	pthread_mutex_unlock(&events_lock);
 	if (rc == 0)
 		p->n_members++;
 	return rc;

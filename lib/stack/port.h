@@ -47,13 +47,11 @@ struct zf_port {
 	struct zf_log log;
 	/* Serialises open, close, service and membership. Never taken while a ctx of this port is waited for. */
 	pthread_mutex_t lock;
-	/* Guards members[] against event(), which comes from any thread. */
-	pthread_mutex_t ev_lock;
 	/* Around service() and mc_list(), which is called under an interface's lock. Order: lock, the share's rx_busy, an
-	 * interface's lock, the share's tx_busy, drv_lock, ev_lock.
+	 * interface's lock, the share's tx_busy, drv_lock, a driver's own, the one for events (port.c).
 	 */
 	pthread_mutex_t drv_lock;
-	struct port_member *members[NETIF_MEMBERS];
+	struct port_member *members[NETIF_MEMBERS]; /* under the lock for events */
 	uint32_t n_members;
 	struct zf_pool *pool; /* the queue's */
 	struct share *share;  /* NULL while one stack has the queue to itself */
@@ -64,6 +62,8 @@ struct zf_port {
 	enum port_link link;
 };
 
+/* Once a process, before any port is opened: drivers' handlers of fork() come on top of ours. */
+void port_init(void);
 /* Find or open the port of @id and put the stack @ctx on it: fills the hot pointers, pool, netif and slot of @ctx.
  * @n_bufs: buffers of the stack's pool. 0 or -errno with one logged line.
  */
