@@ -222,6 +222,8 @@ meet(struct conn *c, const struct zf_attr *attr)
 		c->ts = ex_tcp_accept(c->stack, tl, cfg.wait_s);
 		EX_TRY(zftl_free(tl));
 	}
+	if (c->ts != NULL)
+		fprintf(stderr, "connected\n");
 	/* It may have received something already. */
 	c->left = 1;
 	c->rc = 1;

@@ -24,6 +24,8 @@ KILLS = 20
 # What makes a dead peer known within a fraction of a second: a sender by its retries, a receiver by keepalive.
 HASTY = ("tcp_retries=3;tcp_rto_min_ms=5;tcp_rto_initial_ms=20;tcp_rto_max_ms=100;"
          "tcp_keepalive=1;tcp_keepalive_time_ms=50;tcp_keepalive_intvl_ms=20;tcp_keepalive_probes=3")
+# A process that says when its wire is up: information of cplane, beside everybody's errors.
+TALKATIVE = "log_level=0x5111111111111"
 
 
 class Pair:
@@ -51,11 +53,11 @@ class Pair:
         self.children.append(p)
         return p
 
-    def start(self, role, wire, iterations=ITERATIONS, size=64, extra=(), proto="udp"):
+    def start(self, role, wire, iterations=ITERATIONS, size=64, extra=(), proto="udp", attrs=""):
         mine, other = ("10.0.0.1:9000", "10.0.0.2:9000")[::1 if role == "ping" else -1]
         hosts = [mine, other] if proto == "udp" else ["10.0.0.2:9000"]
         args = ["-s", str(size), "-i", str(iterations), "-r", "100", "-t", "30", "--json", *extra, role, *hosts]
-        return self.spawn(f"zf{proto}pingpong", "a" if role == "ping" else "b", wire, args)
+        return self.spawn(f"zf{proto}pingpong", "a" if role == "ping" else "b", wire, args, attrs)
 
     def bulk(self, role, wire, *extra, attrs=""):
         return self.spawn("zftcpbulk", "a" if role == "send" else "b", wire,
@@ -102,6 +104,21 @@ def wait_for_socket(wire):
         time.sleep(0.01)
 
 
+def wait_until(pair, p, text, times):
+    """Until @p has said @text so often."""
+    end = time.monotonic() + LIMIT
+    while pair.said(p).count(text) < times:
+        if p.poll() is not None or time.monotonic() > end:
+            raise AssertionError(f'not said {times} times: "{text}"; exit status {p.poll()}: '
+                                 f"{pair.said(p).strip()[-500:]}")
+        time.sleep(0.002)
+
+
+def wait_for_link(pair, p):
+    """@p, which is TALKATIVE, has met somebody: how long a process takes to start says nothing on a busy machine."""
+    wait_until(pair, p, "link up with pid", 1)
+
+
 def ping_first(pair, _):
     w = pair.wire()
     a = pair.start("ping", w)
@@ -142,17 +159,19 @@ def restarted(pair, role, sig):
     w = pair.wire()
     many = FOREVER
     b = pair.start("pong", w, iterations=many if role == "ping" else ITERATIONS)
-    a = pair.start("ping", w, iterations=many)
+    a = pair.start("ping", w, iterations=many, attrs=TALKATIVE)
     victim, other = (a, b) if role == "ping" else (b, a)
-    time.sleep(1)
+    wait_for_link(pair, a)
+    time.sleep(0.5)
     victim.send_signal(sig)
     victim.wait()
     if role == "ping":
         pair.end(pair.start("ping", w, iterations=ITERATIONS))
         other.kill()  # it waits for more than it will get
         return
-    fresh = pair.start("pong", w, iterations=1)
-    time.sleep(2)
+    fresh = pair.start("pong", w, iterations=1, attrs=TALKATIVE)
+    wait_for_link(pair, fresh)
+    time.sleep(1)
     if other.poll() is not None or fresh.poll() is not None:
         raise AssertionError("a side ended after pong was replaced: " + pair.said(other))
     # That datagrams flow again shows in pong, which would report silence otherwise.
@@ -175,8 +194,8 @@ def pong_killed_and_restarted(pair, _):
 def stopped_for_a_while(pair, _):
     w = pair.wire()
     b = pair.start("pong", w, iterations=200000)
-    a = pair.start("ping", w, iterations=200000)
-    time.sleep(0.5)
+    a = pair.start("ping", w, iterations=200000, attrs=TALKATIVE)
+    wait_for_link(pair, a)
     b.send_signal(signal.SIGSTOP)
     time.sleep(0.5)
     b.send_signal(signal.SIGCONT)
@@ -187,8 +206,8 @@ def stopped_for_a_while(pair, _):
 def third_is_refused(pair, _):
     w = pair.wire()
     b = pair.start("pong", w, iterations=FOREVER)
-    a = pair.start("ping", w, iterations=FOREVER)
-    time.sleep(1)
+    a = pair.start("ping", w, iterations=FOREVER, attrs=TALKATIVE)
+    wait_for_link(pair, a)
     c = pair.start("pong", w)
     c.communicate(timeout=LIMIT)
     a.kill()
@@ -236,8 +255,9 @@ def tcp_large_messages(pair, _):
 def tcp_pong_killed(pair, _):
     w = pair.wire()
     b = pair.start("pong", w, proto="tcp")
+    wait_for_socket(w)  # ping waits 5 s for the connection too: it begins when pong is there
     a = pair.start("ping", w, FOREVER, proto="tcp", extra=("-t", "5"))
-    time.sleep(2)
+    wait_until(pair, a, "connected", 1)
     b.kill()
     pair.end(a, expected=3)
     if "no answer for 5 s" not in pair.said(a):
@@ -278,16 +298,6 @@ def bulk_receiver_stopped(pair, _):
         b.send_signal(signal.SIGCONT)
         time.sleep(0.01)
     bulk_arrived(pair, a, b, size)
-
-
-def wait_until(pair, p, text, times):
-    """Until @p has said @text so often."""
-    end = time.monotonic() + LIMIT
-    while pair.said(p).count(text) < times:
-        if p.poll() is not None or time.monotonic() > end:
-            raise AssertionError(f'not said {times} times: "{text}"; exit status {p.poll()}: '
-                                 f"{pair.said(p).strip()[-500:]}")
-        time.sleep(0.002)
 
 
 def killed(pair, survivor, victim):
