@@ -325,7 +325,11 @@ emit_igmp(void *arg, be32_t dst, const void *payload, size_t len)
 void
 output_netif_run(struct zf_ctx *ctx)
 {
-	uint64_t next = netif_run(ctx->netif, ctx->now, emit_arp, emit_igmp, ctx);
+	uint64_t next;
+
+	/* Nobody is asked for on behalf of nobody. */
+	ip_paths_sweep(ctx);
+	next = netif_run(ctx->netif, ctx->now, emit_arp, emit_igmp, ctx);
 
 	if (next != UINT64_MAX)
 		wheel_arm(ctx->wheel, &ctx->ip->netif_timer, next);

@@ -13,6 +13,7 @@
 #include "core/arena.h"
 #include "core/ctx.h"
 #include "ip/netif.h"
+#include "ip/path.h"
 #include "ip/reass.h"
 
 #define OUTPUT_GATHER  64
@@ -55,6 +56,7 @@ struct ip_room {
 	struct wheel_timer netif_timer;
 	struct wheel_timer reass_timer;
 	struct wheel_timer held_timer;
+	struct ip_paths paths;
 };
 
 /* From the arena, twice; see arena.h. @n_bufs bounds what reassembly may hold. */

@@ -91,6 +91,7 @@ ip_room_fini(struct zf_ctx *ctx)
 	struct ip_room *r = ctx->ip;
 
 	reass_flush(r->reass);
+	ip_paths_sweep(ctx);
 	for (uint32_t i = 0; i < r->n_held; i++) {
 		netif_neigh_drop(ctx->netif, r->held[i].neigh, ctx->now);
 		pkt_put(ctx->pool, r->held[i].m);

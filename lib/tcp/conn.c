@@ -207,7 +207,7 @@ detach(struct zf_ctx *ctx, struct zft *ts)
 	memset(ts->due, 0, sizeof(ts->due));
 	ts->fast_send_bytes = 0;
 	if (ts->path_gen != 0)
-		netif_path_close(ctx->netif, &ts->path, ctx->now);
+		ip_path_close(ctx, &ts->path);
 	ts->path_gen = 0;
 }
 
@@ -269,13 +269,13 @@ tcp_conn_accept(struct zf_ctx *ctx, const struct tcp_handshake *h, const struct 
 	if (ts == NULL)
 		return NULL;
 	ts->key = h->key;
-	if (netif_path_open(ctx->netif, ctx->slot, h->key.lip, h->key.rip, ctx->now, &ts->path) < 0) {
+	if (ip_path_open(ctx, h->key.lip, h->key.rip, &ts->path) < 0) {
 		tcp_zft_give_back(ctx, ts);
 		return NULL;
 	}
 	ts->flags = TF_PASSIVE;
 	if (!tcp_hash(ctx, &ts->key, ts->index)) {
-		netif_path_close(ctx->netif, &ts->path, ctx->now);
+		ip_path_close(ctx, &ts->path);
 		tcp_zft_give_back(ctx, ts);
 		return NULL;
 	}

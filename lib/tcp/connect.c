@@ -229,20 +229,24 @@ zft_connect(struct zft_handle *handle, const struct sockaddr *raddr, socklen_t r
 
 	if (rc < 0)
 		return rc;
-	if (be32_is_zero(a.ip) || be16_is_zero(a.port) || !ip_is_unicast(a.ip) ||
-	    netif_addr_is_bcast(ctx->netif, a.ip))
+	if (be32_is_zero(a.ip) || be16_is_zero(a.port) || !ip_is_unicast(a.ip))
 		return -EINVAL;
 	tcp_enter(ctx);
 	bound = (ts->flags & TF_BOUND) != 0;
-	rc = netif_path_open(ctx->netif, ctx->slot, ts->key.lip, a.ip, ctx->now, &ts->path);
+	rc = ip_path_open(ctx, ts->key.lip, a.ip, &ts->path);
 	if (rc < 0)
 		goto out;
+	if (ts->path.resolved && eth_addr_is_mcast(&ts->path.mac)) {
+		/* A subnet's broadcast: nobody's address. It holds no neighbour. */
+		tcp_leave(ctx);
+		return -EINVAL;
+	}
 	ts->key.lip = ts->path.src;
 	ts->key.rip = a.ip;
 	ts->key.rport = a.port;
 	rc = take_address(ctx, ts);
 	if (rc < 0) {
-		netif_path_close(ctx->netif, &ts->path, ctx->now);
+		ip_path_close(ctx, &ts->path);
 		ts->key = was;
 		goto out;
 	}
