@@ -52,25 +52,50 @@ load_le64(const uint8_t *p)
 	return v;
 }
 
-uint64_t
-siphash(const void *data, size_t len, const struct siphash_key *key)
+static ZF_ALWAYS_INLINE struct state
+sip_begin(const struct siphash_key *key)
 {
-	const uint8_t *p = data;
-	uint64_t last = (uint64_t)len << 56;
-	struct state s = {
+	return (struct state){
 		.v0 = key->k[0] ^ 0x736f6d6570736575,
 		.v1 = key->k[1] ^ 0x646f72616e646f6d,
 		.v2 = key->k[0] ^ 0x6c7967656e657261,
 		.v3 = key->k[1] ^ 0x7465646279746573,
 	};
+}
+
+static ZF_ALWAYS_INLINE uint64_t
+sip_end(struct state *s)
+{
+	s->v2 ^= 0xff;
+	sip_round(s);
+	sip_round(s);
+	sip_round(s);
+	sip_round(s);
+	return s->v0 ^ s->v1 ^ s->v2 ^ s->v3;
+}
+
+uint64_t
+siphash_16(uint64_t first, uint64_t second, const struct siphash_key *key)
+{
+	struct state s = sip_begin(key);
+
+	sip_word(&s, first);
+	sip_word(&s, second);
+	sip_word(&s, 16ull << 56);
+	return sip_end(&s);
+}
+
+uint64_t
+siphash(const void *data, size_t len, const struct siphash_key *key)
+{
+	const uint8_t *p = data;
+	uint64_t last = (uint64_t)len << 56;
+	struct state s = sip_begin(key);
 
 	for (; len >= 8; len -= 8, p += 8)
 		sip_word(&s, load_le64(p));
 	for (size_t i = 0; i < len; i++)
 		last |= (uint64_t)p[i] << (8 * i);
 	sip_word(&s, last);
-	s.v2 ^= 0xff;
-	for (int i = 0; i < 4; i++)
-		sip_round(&s);
-	return s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
+	return sip_end(&s);
 }

@@ -78,13 +78,11 @@ output_gather(struct zf_ctx *ctx, struct rte_mbuf *m)
 }
 
 void
-output_flush(struct zf_ctx *ctx)
+output_flush_some(struct zf_ctx *ctx)
 {
 	struct ip_room *r = ctx->ip;
 	uint32_t n = r->n_gather, sent = 0;
 
-	if (n == 0)
-		return;
 	r->n_gather = 0;
 	/* Not every port takes a whole burst at once: as long as it takes some, it is not full. */
 	for (uint32_t k = output_backlog(ctx) ? n : 0; k > 0 && sent < n; sent += k)
@@ -98,13 +96,9 @@ output_flush(struct zf_ctx *ctx)
 }
 
 bool
-output_backlog(struct zf_ctx *ctx)
+output_backlog_some(struct zf_ctx *ctx)
 {
-	uint32_t sent;
-
-	if (zf_likely(ctx->backlog_n == 0))
-		return true;
-	sent = ctx->tx(ctx->txq, ctx->backlog, (uint16_t)ctx->backlog_n);
+	uint32_t sent = ctx->tx(ctx->txq, ctx->backlog, (uint16_t)ctx->backlog_n);
 	ctx->backlog_n -= sent;
 	memmove(ctx->backlog, ctx->backlog + sent, ctx->backlog_n * sizeof(ctx->backlog[0]));
 	if (ctx->backlog_n > 0)

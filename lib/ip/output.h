@@ -84,14 +84,25 @@ output_next_id(struct zf_ctx *ctx)
 
 /* Put a frame of the stack's own into the burst that leaves at the end of the poll. Takes it over. */
 void output_gather(struct zf_ctx *ctx, struct rte_mbuf *m);
-void output_flush(struct zf_ctx *ctx);
+void output_flush_some(struct zf_ctx *ctx);
+static ZF_ALWAYS_INLINE void
+output_flush(struct zf_ctx *ctx)
+{
+	if (ctx->ip->n_gather != 0)
+		output_flush_some(ctx);
+}
 
 /* Send @n frames in order, all or none: false when the port is full, the frames are still the caller's then. What a
  * port takes only in part goes into the backlog.
  */
 bool output_burst(struct zf_ctx *ctx, struct rte_mbuf **pkts, uint32_t n);
 /* Try the backlog again; true when it is empty. */
-bool output_backlog(struct zf_ctx *ctx);
+bool output_backlog_some(struct zf_ctx *ctx);
+static ZF_ALWAYS_INLINE bool
+output_backlog(struct zf_ctx *ctx)
+{
+	return zf_likely(ctx->backlog_n == 0) || output_backlog_some(ctx);
+}
 
 /* IP packets that carry @total bytes of @iov from offset @skip on, none longer than @mtu. @hdr: Ethernet and IP header,
  * @hdr_len in all, the IP one its last 20 bytes; lengths, id, fragment fields and checksum are set here. Returns

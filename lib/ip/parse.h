@@ -183,31 +183,4 @@ parse_fast_udp(const uint8_t *frame, uint32_t total, struct seg *s)
 	return true;
 }
 
-/* The same for a segment. @total is 40 or more. */
-static inline bool
-parse_fast_tcp(const uint8_t *frame, uint32_t total, struct seg *s)
-{
-	const struct hdr_ip4 *ip = (const struct hdr_ip4 *)(frame + sizeof(struct hdr_eth));
-	const struct hdr_tcp *tcp = (const struct hdr_tcp *)(ip + 1);
-	uint32_t l4_len = total - (uint32_t)sizeof(*ip), hdr_len = tcp_hdr_len(tcp);
-
-	if (hdr_len < sizeof(*tcp) || hdr_len > l4_len)
-		return false;
-	s->src = ip->src;
-	s->dst = ip->dst;
-	s->sport = tcp->src;
-	s->dport = tcp->dst;
-	s->l3_off = sizeof(struct hdr_eth);
-	s->l4_off = sizeof(struct hdr_eth) + sizeof(*ip);
-	s->pay_off = (uint16_t)(s->l4_off + hdr_len);
-	s->pay_len = (uint16_t)(l4_len - hdr_len);
-	s->ip_len = (uint16_t)total;
-	s->proto = IP_PROTO_TCP;
-	s->ttl = ip->ttl;
-	s->cast = CAST_UNICAST;
-	s->mac_cast = CAST_UNICAST;
-	s->router_alert = 0;
-	return true;
-}
-
 #endif

@@ -244,35 +244,20 @@ input_udp_fast(struct zf_ctx *ctx, struct rte_mbuf *m, const uint8_t *frame, uin
 	return true;
 }
 
-/* A segment whose frame parse_fast_ip() has looked at, and which is no case for cut-through. */
-static ZF_NOINLINE void
-input_tcp_whole(struct zf_ctx *ctx, struct rte_mbuf *m, uint32_t total)
-{
-	const uint8_t *frame = rte_pktmbuf_mtod(m, const uint8_t *);
-	struct seg s;
-
-	ctx->now = ctx_read_clock(ctx);
-	if (zf_likely(parse_fast_tcp(frame, total, &s))) {
-		tcp_input(ctx, m, &s);
-		return;
-	}
-	ctx_count(ctx, CNT_RX_DROP_TCP_BAD);
-	pkt_put(ctx->pool, m);
-}
-
 static ZF_ALWAYS_INLINE bool
 input_tcp_fast(struct zf_ctx *ctx, struct rte_mbuf *m, const uint8_t *frame, uint32_t total)
 {
 	const struct hdr_ip4 *ip = (const struct hdr_ip4 *)(frame + sizeof(struct hdr_eth));
 	const struct hdr_tcp *tcp = (const struct hdr_tcp *)(ip + 1);
 	struct tcp_key k;
+	uint32_t i;
 
 	if (zf_unlikely(total < sizeof(*ip) + sizeof(*tcp)))
 		return false; /* the parser names it */
 	k = (struct tcp_key){.lip = ip->dst, .rip = ip->src, .lport = tcp->dst, .rport = tcp->src};
 	if (zf_unlikely(!tcp_cut_through(ctx, m, &k, sizeof(struct hdr_eth) + sizeof(*ip),
-					 total - (uint32_t)sizeof(*ip))))
-		input_tcp_whole(ctx, m, total);
+					 total - (uint32_t)sizeof(*ip), &i)))
+		tcp_input_plain(ctx, m, total, i);
 	return true;
 }
 
@@ -401,7 +386,8 @@ jump_clock(struct zf_ctx *ctx)
 static ZF_NOINLINE void
 send_unsent(struct zf_ctx *ctx)
 {
-	tcp_run_pending(ctx);
+	if (ctx->owed & CTX_OWED_TCP_OUT)
+		tcp_run_pending(ctx);
 	output_flush(ctx);
 	ctx->unsent = 0; /* what the port refused is in ctx->owed */
 }

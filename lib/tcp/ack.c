@@ -148,10 +148,8 @@ work_off(struct zf_ctx *ctx, struct zft *ts)
 }
 
 void
-tcp_flush(struct zf_ctx *ctx, struct zft *ts)
+tcp_flush_owed(struct zf_ctx *ctx, struct zft *ts)
 {
-	if (!(ts->flags & TF_OWED))
-		return;
 	tcp_owed_remove(ctx, ts);
 	work_off(ctx, ts);
 	tcp_pend(ctx, ts);

@@ -70,7 +70,10 @@ tcp_set_state(struct zf_ctx *ctx, struct zft *ts, uint8_t state)
 	}
 	ts->flags = is ? ts->flags | TF_BUSY : ts->flags & ~(uint32_t)TF_BUSY;
 	ts->state = state;
-	tcp_fast_recv_update(ctx, ts);
+	if (state == TCP_ESTABLISHED)
+		tcp_fast_recv_update(ctx, ts);
+	else
+		ts->fast_recv = TCP_FAST_NONE;
 }
 
 void
@@ -114,7 +117,7 @@ tcp_negotiate(struct zf_ctx *ctx, struct zft *ts, const struct tcp_handshake *h)
 		ts->snd_shift = ts->rcv_shift = 0;
 		ts->rcv_buf = ZF_MIN(ts->rcv_buf, 65535u);
 	}
-	tcp_template(ctx, ts);
+	tcp_template_options(ctx, ts);
 }
 
 /* RFC 6928, or what the attribute says; one segment where the SYN was lost (RFC 5681 3.1). */
@@ -147,7 +150,7 @@ tcp_established(struct zf_ctx *ctx, struct zft *ts)
 	if (c->keepalive)
 		tcp_timer_set(ctx, ts, TCP_DUE_LONG, ctx->now + c->keep_time);
 	waitable_raise(ctx, &ts->w, EPOLLOUT);
-	tcp_fast_update(ctx, ts);
+	ts->fast_send_bytes = 0; /* the round of output that follows the handshake says more */
 }
 
 /* Addresses and everything that came from elsewhere. */
@@ -274,7 +277,9 @@ tcp_conn_accept(struct zf_ctx *ctx, const struct tcp_handshake *h, const struct 
 		return NULL;
 	}
 	ts->flags = TF_PASSIVE;
-	if (!tcp_hash(ctx, &ts->key, ts->index)) {
+	if (h->entry != TCP_NONE) {
+		(void)zf_bug(!htab_replace(&r->conns, h->tag, h->entry, ts->index));
+	} else if (!tcp_hash(ctx, &ts->key, ts->index)) {
 		ip_path_close(ctx, &ts->path);
 		tcp_zft_give_back(ctx, ts);
 		return NULL;
@@ -448,8 +453,7 @@ tcp_leave(struct zf_ctx *ctx)
 {
 	if (ctx->tcp->n_out > 0 || ctx->tcp->pend_head != TCP_NONE)
 		tcp_run_pending(ctx);
-	if (ctx->ip->n_gather > 0)
-		output_flush(ctx);
+	output_flush(ctx);
 	ctx->unsent = 0;
 	ctx_publish(ctx);
 	ctx_leave(ctx);

@@ -61,7 +61,13 @@ void tcp_fast_recv_update(struct zf_ctx *ctx, struct zft *ts);
 /* Give the zocket back to the table if nobody needs it any more. */
 void tcp_release(struct zf_ctx *ctx, struct zft *ts);
 /* Cut-through work of this connection: before anything looks at its state. */
-void tcp_flush(struct zf_ctx *ctx, struct zft *ts);
+void tcp_flush_owed(struct zf_ctx *ctx, struct zft *ts);
+static ZF_ALWAYS_INLINE void
+tcp_flush(struct zf_ctx *ctx, struct zft *ts)
+{
+	if (ts->flags & TF_OWED)
+		tcp_flush_owed(ctx, ts);
+}
 void tcp_owed_remove(struct zf_ctx *ctx, struct zft *ts);
 /* Options of a handshake into the connection; @o what the peer's SYN had. */
 void tcp_negotiate(struct zf_ctx *ctx, struct zft *ts, const struct tcp_handshake *h);

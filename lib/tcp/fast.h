@@ -29,10 +29,11 @@ tcp_cut_ts(struct zft *ts, const struct hdr_tcp *tcp, tcpseq_t seq)
 }
 
 /* @m: a frame that parse_fast() found to be whole, for us, TCP, with good checksums: TCP header at @l4_off, @l4_len bytes
- * of header and payload. True: taken over and counted.
+ * of header and payload. True: taken over and counted. False: *@found is its index in the demux table, or TCP_NONE.
  */
 static ZF_ALWAYS_INLINE bool
-tcp_cut_through(struct zf_ctx *ctx, struct rte_mbuf *m, const struct tcp_key *k, uint32_t l4_off, uint32_t l4_len)
+tcp_cut_through(struct zf_ctx *ctx, struct rte_mbuf *m, const struct tcp_key *k, uint32_t l4_off, uint32_t l4_len,
+		uint32_t *found)
 {
 	const struct hdr_tcp *tcp = rte_pktmbuf_mtod_offset(m, const struct hdr_tcp *, l4_off);
 	struct tcp_room *r = ctx->tcp;
@@ -42,7 +43,7 @@ tcp_cut_through(struct zf_ctx *ctx, struct rte_mbuf *m, const struct tcp_key *k,
 	uint16_t head;
 	struct zft *ts;
 
-	i = tcp_find(ctx, r, k);
+	*found = i = tcp_find(ctx, r, k);
 	if (zf_unlikely(i >= r->max_zft)) /* nobody's, or no connection yet or any more */
 		return false;
 	ZF_ASSERT(i < r->max_zft);

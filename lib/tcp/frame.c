@@ -18,36 +18,23 @@ tcp_path_refresh(struct zf_ctx *ctx, struct zft *ts)
 	tcp_template(ctx, ts);
 }
 
-void
-tcp_template(struct zf_ctx *ctx, struct zft *ts)
+/* What depends on the options and on the path's MTU, in a template whose addresses are there. */
+static void
+template_rest(struct zf_ctx *ctx, struct zft *ts)
 {
 	uint16_t opts = ts->flags & TF_TS ? 12 : 0;
+	struct hdr_ip4 *ip = (struct hdr_ip4 *)(ts->hdr + ts->l3_off);
+	struct hdr_tcp *tcp = (struct hdr_tcp *)(ip + 1);
 	uint32_t ip_mtu, mss;
-	struct hdr_ip4 *ip;
-	struct hdr_tcp *tcp;
 
-	memset(ts->hdr, 0, sizeof(ts->hdr));
-	ts->l3_off = (uint8_t)output_eth_header(ctx->netif, ts->hdr, &ts->path.mac, ETH_TYPE_IPV4);
-	ip = (struct hdr_ip4 *)(ts->hdr + ts->l3_off);
-	tcp = (struct hdr_tcp *)(ip + 1);
-	output_ip_header(ip, ts->key.lip, ts->key.rip, IP_PROTO_TCP, 64,
-			 (uint8_t)(ctx->tcp->conf.tos | (ts->flags & TF_ECN ? IP4_ECN_ECT0 : 0)), 0, 0, IP4_FLAG_DF);
-	ip->csum = BE16_C(0);
-	ts->ip_sum = csum_fold(csum_ip4_hdr(ip, 5));
-	tcp->src = ts->key.lport;
-	tcp->dst = ts->key.rport;
+	if ((ts->flags & TF_ECN) && !(ip->tos & IP4_ECN_ECT0)) {
+		ts->ip_sum = csum_fold((uint64_t)ts->ip_sum + be16_from(IP4_ECN_ECT0).raw);
+		ip->tos |= IP4_ECN_ECT0;
+	}
 	tcp->data_off = (uint8_t)((sizeof(*tcp) + opts) / 4 << 4);
 	if (opts != 0)
 		(void)tcp_opts_put_ts((uint8_t *)(tcp + 1), 0, 0);
 	ts->hdr_len = (uint8_t)(ts->l3_off + TCP_IP_BYTES + opts);
-	ts->l4_sum = csum_fold(csum_pseudo(ts->key.lip, ts->key.rip, IP_PROTO_TCP, 0));
-	if (ctx->caps & PORT_CSUM_NONE)
-		ts->sum_mode = TCP_SUM_NONE;
-	else if ((ctx->caps & (PORT_CSUM_TX_IP | PORT_CSUM_TX_TCP)) == (PORT_CSUM_TX_IP | PORT_CSUM_TX_TCP))
-		ts->sum_mode = TCP_SUM_OFFLOAD;
-	else
-		ts->sum_mode = TCP_SUM_SOFT;
-	ts->path_gen = ctx->ip->env_gen;
 	ip_mtu = ts->path.mtu != 0 ? ts->path.mtu : ctx->netif->mtu;
 	mss = ZF_MIN((uint32_t)ts->peer_mss, ip_mtu - TCP_IP_BYTES) - opts;
 	if (mss < ts->mss && ts->sq_head != TCP_NONE) {
@@ -56,6 +43,46 @@ tcp_template(struct zf_ctx *ctx, struct zft *ts)
 		tcp_fast_recv_update(ctx, ts);
 	}
 	ts->mss = (uint16_t)mss;
+}
+
+void
+tcp_template(struct zf_ctx *ctx, struct zft *ts)
+{
+	struct hdr_ip4 *ip;
+	struct hdr_tcp *tcp;
+
+	ts->l3_off = (uint8_t)output_eth_header(ctx->netif, ts->hdr, &ts->path.mac, ETH_TYPE_IPV4);
+	ip = (struct hdr_ip4 *)(ts->hdr + ts->l3_off);
+	tcp = (struct hdr_tcp *)(ip + 1);
+	*ip = (struct hdr_ip4){
+		.ver_ihl = IP4_VER_IHL,
+		.tos = ctx->tcp->conf.tos,
+		.frag = BE16_C(IP4_FLAG_DF),
+		.ttl = TCP_TTL,
+		.proto = IP_PROTO_TCP,
+		.src = ts->key.lip,
+		.dst = ts->key.rip,
+	};
+	ts->ip_sum = csum_fold(csum_ip4_hdr(ip, 5));
+	*tcp = (struct hdr_tcp){.src = ts->key.lport, .dst = ts->key.rport};
+	ts->l4_sum = csum_fold(csum_pseudo(ts->key.lip, ts->key.rip, IP_PROTO_TCP, 0));
+	if (ctx->caps & PORT_CSUM_NONE)
+		ts->sum_mode = TCP_SUM_NONE;
+	else if ((ctx->caps & (PORT_CSUM_TX_IP | PORT_CSUM_TX_TCP)) == (PORT_CSUM_TX_IP | PORT_CSUM_TX_TCP))
+		ts->sum_mode = TCP_SUM_OFFLOAD;
+	else
+		ts->sum_mode = TCP_SUM_SOFT;
+	ts->path_gen = ctx->ip->env_gen;
+	template_rest(ctx, ts);
+}
+
+void
+tcp_template_options(struct zf_ctx *ctx, struct zft *ts)
+{
+	if (ts->path_gen == ctx->ip->env_gen)
+		template_rest(ctx, ts);
+	else
+		tcp_template(ctx, ts);
 }
 
 uint16_t
@@ -68,14 +95,15 @@ tcp_window_field(const struct zf_ctx *ctx, struct zft *ts)
 	return (uint16_t)wnd;
 }
 
-/* The template with everything that changes, at @p; @opts more bytes of options are the caller's. */
+/* The template with everything that changes, at @p, which has room for all of hdr; @opts more bytes of options are the caller's. */
 static struct hdr_tcp *
 put_header(struct zf_ctx *ctx, struct zft *ts, uint8_t *p, const struct tcp_frame *f, uint32_t opts, uint32_t len)
 {
 	struct hdr_ip4 *ip = (struct hdr_ip4 *)(p + ts->l3_off);
 	struct hdr_tcp *tcp = (struct hdr_tcp *)(ip + 1);
 
-	memcpy(p, ts->hdr, ts->hdr_len);
+	/* All of it: a length that the compiler knows is worth more than a few bytes. */
+	memcpy(p, ts->hdr, sizeof(ts->hdr));
 	ip->total_len = be16_from((uint16_t)(ts->hdr_len - ts->l3_off + opts + len));
 	if (zf_unlikely(!f->ect && (ip->tos & IP4_ECN_MASK) != 0)) {
 		ip->tos &= (uint8_t)~IP4_ECN_MASK;
@@ -187,7 +215,7 @@ tcp_frame_ctl(struct zf_ctx *ctx, struct zft *ts, const struct tcp_frame *f, con
 		tcp->wnd = be16_from((uint16_t)f->wnd);
 	if (opts_len > 0)
 		memcpy(hdr + ts->hdr_len, opts, opts_len);
-	if (f->bare_opts) { /* a SYN has its own timestamps among @opts */
+	if (f->bare_opts && (ts->flags & TF_TS)) { /* a SYN has its own timestamps among @opts */
 		uint32_t at = ts->l3_off + TCP_IP_BYTES;
 
 		memmove(hdr + at, hdr + ts->hdr_len, opts_len);
@@ -317,13 +345,11 @@ take_back(struct zf_ctx *ctx, const struct tcp_out *o)
 }
 
 bool
-tcp_out_flush(struct zf_ctx *ctx)
+tcp_out_flush_some(struct zf_ctx *ctx)
 {
 	struct tcp_room *r = ctx->tcp;
 	uint32_t n = r->n_out, sent = 0;
 
-	if (n == 0)
-		return true;
 	r->n_out = 0;
 	for (uint32_t k = output_backlog(ctx) ? n : 0; k > 0 && sent < n; sent += k)
 		k = ctx->tx(ctx->txq, r->burst + sent, (uint16_t)(n - sent));
@@ -350,7 +376,7 @@ tcp_reply_send(struct zf_ctx *ctx, const struct tcp_reply *rp)
 		return false;
 	ip = l3;
 	tcp = (struct hdr_tcp *)(ip + 1);
-	output_ip_header(ip, rp->key.lip, rp->key.rip, IP_PROTO_TCP, 64, ctx->tcp->conf.tos, (uint16_t)l3_len, 0,
+	output_ip_header(ip, rp->key.lip, rp->key.rip, IP_PROTO_TCP, TCP_TTL, ctx->tcp->conf.tos, (uint16_t)l3_len, 0,
 			 IP4_FLAG_DF);
 	*tcp = (struct hdr_tcp){
 		.src = rp->key.lport,

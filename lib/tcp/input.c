@@ -17,27 +17,28 @@
 /* RFC 7323 5.5: a timestamp older than this says nothing. */
 #define PAWS_LIFE_S (24ull * 24 * 3600)
 
-static void
-describe(struct tcp_in *in, struct rte_mbuf *m, const struct seg *s)
+/* All that is known of the segment with its IP header at @l3_off of @m, its own one of @hdr_len bytes at @l4_off. */
+static ZF_ALWAYS_INLINE void
+describe(struct tcp_in *in, struct rte_mbuf *m, uint32_t l3_off, uint32_t l4_off, uint32_t hdr_len, uint32_t pay_len)
 {
 	const uint8_t *frame = rte_pktmbuf_mtod(m, const uint8_t *);
-	const struct hdr_tcp *tcp = (const struct hdr_tcp *)(frame + s->l4_off);
+	const struct hdr_ip4 *ip = (const struct hdr_ip4 *)(frame + l3_off);
+	const struct hdr_tcp *tcp = (const struct hdr_tcp *)(frame + l4_off);
 
 	in->m = m;
-	in->s = s;
-	in->key = (struct tcp_key){.lip = s->dst, .rip = s->src, .lport = s->dport, .rport = s->sport};
+	in->key = (struct tcp_key){.lip = ip->dst, .rip = ip->src, .lport = tcp->dst, .rport = tcp->src};
 	in->seq = seq_of(be32_host(tcp->seq));
 	in->ack = seq_of(be32_host(tcp->ack));
-	in->len = s->pay_len;
-	in->off = s->pay_off;
+	in->len = pay_len;
+	in->off = (uint16_t)(l4_off + hdr_len);
 	in->wnd = be16_host(tcp->wnd);
 	in->flags = tcp->flags;
-	in->ecn = ((const struct hdr_ip4 *)(frame + s->l3_off))->tos & IP4_ECN_MASK;
+	in->ecn = ip->tos & IP4_ECN_MASK;
 	in->mac = ((const struct hdr_eth *)frame)->src;
 	in->o.have = in->o.n_sack = 0;
 	/* Malformed options end the list of options, not the segment. */
-	if (s->pay_off > s->l4_off + sizeof(*tcp))
-		(void)tcp_opts_parse((const uint8_t *)(tcp + 1), s->pay_off - s->l4_off - (uint32_t)sizeof(*tcp),
+	if (hdr_len > sizeof(*tcp))
+		(void)tcp_opts_parse((const uint8_t *)(tcp + 1), hdr_len - (uint32_t)sizeof(*tcp),
 				     (tcp->flags & TCP_FLAG_SYN) != 0, &in->o);
 }
 
@@ -76,11 +77,11 @@ input_unknown(struct zf_ctx *ctx, struct tcp_in *in)
 	return CNT_RX_DROP_TCP_NO_PORT;
 }
 
-static enum counter
-dispatch(struct zf_ctx *ctx, struct tcp_in *in)
+/* @i: of in->key in the demux table, or TCP_NONE. */
+static ZF_ALWAYS_INLINE enum counter
+dispatch(struct zf_ctx *ctx, struct tcp_in *in, uint32_t i)
 {
 	struct tcp_room *r = ctx->tcp;
-	uint32_t i = tcp_find(ctx, r, &in->key);
 	struct zft *ts = NULL;
 	bool again;
 
@@ -105,13 +106,33 @@ tcp_input(struct zf_ctx *ctx, struct rte_mbuf *m, const struct seg *s)
 	struct tcp_in in;
 	enum counter end;
 
-	describe(&in, m, s);
+	describe(&in, m, s->l3_off, s->l4_off, s->pay_off - s->l4_off, s->pay_len);
 	/* RFC 9293 MUST-57: nothing that was sent to many. The parser has seen to the source. */
 	if (s->cast != CAST_UNICAST || s->mac_cast != CAST_UNICAST)
 		end = CNT_RX_DROP_TCP_BAD;
 	else
-		end = dispatch(ctx, &in);
+		end = dispatch(ctx, &in, tcp_find(ctx, ctx->tcp, &in.key));
 	ctx_count(ctx, end);
+	if (in.m != NULL)
+		pkt_put(ctx->pool, in.m);
+}
+
+void
+tcp_input_plain(struct zf_ctx *ctx, struct rte_mbuf *m, uint32_t total, uint32_t index)
+{
+	const uint32_t l3_off = sizeof(struct hdr_eth), l4_off = l3_off + sizeof(struct hdr_ip4);
+	uint32_t l4_len = total - (uint32_t)sizeof(struct hdr_ip4);
+	uint32_t hdr_len = tcp_hdr_len(rte_pktmbuf_mtod_offset(m, const struct hdr_tcp *, l4_off));
+	struct tcp_in in;
+
+	ctx->now = ctx_read_clock(ctx);
+	if (zf_unlikely(hdr_len < sizeof(struct hdr_tcp) || hdr_len > l4_len)) {
+		ctx_count(ctx, CNT_RX_DROP_TCP_BAD);
+		pkt_put(ctx->pool, m);
+		return;
+	}
+	describe(&in, m, l3_off, l4_off, hdr_len, l4_len - hdr_len);
+	ctx_count(ctx, dispatch(ctx, &in, index));
 	if (in.m != NULL)
 		pkt_put(ctx->pool, in.m);
 }

@@ -15,14 +15,8 @@ enum label {
 static uint32_t
 tuple_hash(const struct siphash_key *key, enum label label, be32_t lip, be16_t lport, be32_t rip, be16_t rport)
 {
-	const struct {
-		be32_t lip, rip;
-		be16_t lport, rport;
-		uint32_t label;
-	} in = {lip, rip, lport, rport, label};
-
-	ZF_STATIC_ASSERT(sizeof(in) == 16, "no padding in what is hashed");
-	return (uint32_t)siphash(&in, sizeof(in), key);
+	return (uint32_t)siphash_16((uint64_t)rip.raw << 32 | lip.raw,
+				    (uint64_t)label << 32 | (uint32_t)rport.raw << 16 | lport.raw, key);
 }
 
 uint32_t

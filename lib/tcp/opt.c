@@ -93,10 +93,43 @@ take_one(const uint8_t *p, uint32_t len, bool syn, struct tcp_opts *o)
 	}
 }
 
+#define PAIR(kind, len) ((uint32_t)(kind) << 8 | (len))
+#define NOPS            PAIR(KIND_NOP, KIND_NOP)
+
+/* The options of a SYN as we and most others lay them out, word by word: MSS, SACK permitted, window scale; or with
+ * timestamps, as Linux does. The walk below would find the same.
+ */
+static ZF_ALWAYS_INLINE bool
+parse_usual_syn(const uint8_t *p, uint32_t len, struct tcp_opts *o)
+{
+	const uint32_t permitted = PAIR(KIND_SACK_OK, LEN_SACK_OK);
+	uint32_t second, last;
+	bool ts = len == 20;
+
+	if (len != 12 && !ts)
+		return false;
+	second = ts ? permitted << 16 | PAIR(KIND_TS, LEN_TS) : NOPS << 16 | permitted;
+	last = get32(p + len - 4);
+	if (get32(p) >> 16 != PAIR(KIND_MSS, LEN_MSS) || get32(p + 4) != second ||
+	    last >> 8 != ((uint32_t)KIND_NOP << 16 | PAIR(KIND_WSCALE, LEN_WSCALE)))
+		return false;
+	o->have = TCP_OPT_MSS | TCP_OPT_SACK_OK | TCP_OPT_WSCALE;
+	o->mss = (uint16_t)get32(p);
+	o->wscale = (uint8_t)ZF_MIN(last & 0xff, TCP_WSCALE_MAX);
+	if (ts) {
+		o->have |= TCP_OPT_TS;
+		o->ts_val = get32(p + 8);
+		o->ts_ecr = get32(p + 12);
+	}
+	return true;
+}
+
 bool
 tcp_opts_parse(const uint8_t *p, uint32_t len, bool syn, struct tcp_opts *o)
 {
 	memset(o, 0, sizeof(*o));
+	if (syn && parse_usual_syn(p, len, o))
+		return true;
 	while (len > 0 && p[0] != KIND_END) {
 		uint32_t n = 1;
 
@@ -124,9 +157,6 @@ put_ts(uint8_t *p, uint32_t head, uint32_t val, uint32_t ecr)
 	put32(p + 8, ecr);
 	return p + TCP_OPTS_TS_LEN;
 }
-
-#define PAIR(kind, len) ((uint32_t)(kind) << 8 | (len))
-#define NOPS            PAIR(KIND_NOP, KIND_NOP)
 
 uint32_t
 tcp_opts_put_syn(uint8_t *p, uint16_t mss, bool sack_ok, bool ts, uint32_t ts_val, uint32_t ts_ecr, int wscale)

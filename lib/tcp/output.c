@@ -97,20 +97,26 @@ tcp_window_opened(struct zf_ctx *ctx, struct zft *ts)
 	tcp_pend(ctx, ts);
 }
 
-static uint32_t
-sack_opts(struct zf_ctx *ctx, struct zft *ts, uint8_t *p)
+static ZF_NOINLINE uint32_t
+put_sack(struct zf_ctx *ctx, struct zft *ts, uint8_t *p)
 {
 	struct tcp_sack_block b[4];
 	uint32_t max = ts->flags & TF_TS ? 3 : 4, n = 0;
 
-	if (!(ts->flags & TF_SACK))
-		return 0;
 	if (ts->flags & TF_DSACK)
 		b[n++] = ts->dsack;
 	ts->flags &= ~(uint32_t)TF_DSACK;
 	if (ts->ooo_head != TCP_NONE)
 		n += tcp_ooo_blocks(ctx->tcp->ooo, ts->ooo_head, b + n, max - n);
 	return n > 0 ? tcp_opts_put_sack(p, b, n) : 0;
+}
+
+static ZF_ALWAYS_INLINE uint32_t
+sack_opts(struct zf_ctx *ctx, struct zft *ts, uint8_t *p)
+{
+	bool some = (ts->flags & TF_SACK) != 0 && ((ts->flags & TF_DSACK) != 0 || ts->ooo_head != TCP_NONE);
+
+	return zf_unlikely(some) ? put_sack(ctx, ts, p) : 0;
 }
 
 void
@@ -270,8 +276,10 @@ enum round_end {
 static bool
 may_send_new(const struct zft *ts)
 {
-	return ts->state == TCP_ESTABLISHED || ts->state == TCP_CLOSE_WAIT || ts->state == TCP_FIN_WAIT1 ||
-	       ts->state == TCP_CLOSING || ts->state == TCP_LAST_ACK;
+	const uint32_t may = 1u << TCP_ESTABLISHED | 1u << TCP_CLOSE_WAIT | 1u << TCP_FIN_WAIT1 | 1u << TCP_CLOSING |
+			     1u << TCP_LAST_ACK;
+
+	return (may >> ts->state & 1) != 0;
 }
 
 /* The first unsent run fits the peer's window, whole or by half of the largest there ever was (SWS, RFC 9293
@@ -364,7 +372,7 @@ arm(struct zf_ctx *ctx, struct zft *ts, enum round_end end)
 static void
 output(struct zf_ctx *ctx, struct zft *ts, bool force)
 {
-	enum round_end end;
+	enum round_end end = ROUND_EMPTY;
 
 	if (!may_send_new(ts) && ts->state != TCP_FIN_WAIT2) {
 		if ((ts->flags & TF_ACK_NOW) && ts->state != TCP_CLOSE && ts->state != TCP_SYN_SENT)
@@ -372,9 +380,12 @@ output(struct zf_ctx *ctx, struct zft *ts, bool force)
 		return;
 	}
 	tcp_path_check(ctx, ts);
-	end = send_lost(ctx, ts);
-	if (end == ROUND_EMPTY)
-		end = send_new(ctx, ts, force);
+	/* Nothing queued, nothing to send; but what was pending when the last run went must not outlive it. */
+	if (ts->sq_head != TCP_NONE || (ts->loss.flags & LF_PENDING) != 0) {
+		end = send_lost(ctx, ts);
+		if (end == ROUND_EMPTY)
+			end = send_new(ctx, ts, force);
+	}
 	tcp_loss_limited(ts, end == ROUND_CWND);
 	if (end == ROUND_PORT) {
 		ctx->owed |= CTX_OWED_TX_RETRY;

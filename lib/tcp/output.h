@@ -9,6 +9,7 @@
 #include "tcp/sendq.h"
 #include "tcp/tcp_in.h"
 
+#define TCP_TTL 64
 /* Bytes of Ethernet, IP and TCP header, with timestamps and tag: what is left free before every payload. */
 #define TCP_HDR_MAX (18u + 20u + 32u)
 /* Where the payload of a send buffer begins, from buf_addr: the header of its segment fits before it, and behind it the
@@ -18,8 +19,12 @@
 
 /* Make the header template, and what depends on it, after the path or what it leads through changed. */
 void tcp_path_refresh(struct zf_ctx *ctx, struct zft *ts);
-/* The same with the path as it is: options were agreed on, or it was just opened. */
+/* The same with the path as it is: it was just opened. */
 void tcp_template(struct zf_ctx *ctx, struct zft *ts);
+/* The same after options were agreed on, TF_TS and TF_ECN at most set where they were not: only what they change is
+ * written into a template that is up to date.
+ */
+void tcp_template_options(struct zf_ctx *ctx, struct zft *ts);
 /* The same if need be. */
 static inline void
 tcp_path_check(struct zf_ctx *ctx, struct zft *ts)
@@ -40,7 +45,12 @@ void tcp_output_probe(struct zf_ctx *ctx, struct zft *ts);
 void tcp_pend(struct zf_ctx *ctx, struct zft *ts);
 void tcp_unpend(struct zf_ctx *ctx, struct zft *ts);
 /* What has been gathered leaves; what the port refuses is put back and pends. False: it refused something. */
-bool tcp_out_flush(struct zf_ctx *ctx);
+bool tcp_out_flush_some(struct zf_ctx *ctx);
+static ZF_ALWAYS_INLINE bool
+tcp_out_flush(struct zf_ctx *ctx)
+{
+	return ctx->tcp->n_out == 0 || tcp_out_flush_some(ctx);
+}
 
 /* One ACK now (RFC 5681 4.2: out-of-order arrivals are acknowledged one by one). */
 void tcp_send_ack(struct zf_ctx *ctx, struct zft *ts);

@@ -126,8 +126,11 @@ entry_take(struct zf_ctx *ctx, struct zftl *tl, const struct tcp_key *k)
 	return e;
 }
 
+/* One that is out of the demux table. The timer stays as it is: it finds out that there is nothing to do, which costs less
+ * than to set it for each connection.
+ */
 static void
-entry_put(struct zf_ctx *ctx, uint32_t i)
+entry_free(struct zf_ctx *ctx, uint32_t i)
 {
 	struct tcp_room *r = ctx->tcp;
 	struct tcp_syn_table *t = r->syn;
@@ -135,12 +138,19 @@ entry_put(struct zf_ctx *ctx, uint32_t i)
 	uint32_t listener = e->listener;
 
 	list_remove(t, i);
-	(void)zf_bug(!htab_remove(&r->conns, e->tag, index_of(r, i)));
 	*e = (struct tcp_syn){.next = t->free};
 	t->free = i;
-	if (--t->n == 0)
-		wheel_cancel(ctx->wheel, &r->syn_timer);
+	t->n--;
 	tcp_listener_put(ctx, &r->zftls[listener]);
+}
+
+static void
+entry_put(struct zf_ctx *ctx, uint32_t i)
+{
+	struct tcp_room *r = ctx->tcp;
+
+	(void)zf_bug(!htab_remove(&r->conns, tcp_syn_at(r->syn, i)->tag, index_of(r, i)));
+	entry_free(ctx, i);
 }
 
 /* ---- what is sent ---- */
@@ -348,6 +358,8 @@ promote(struct zf_ctx *ctx, uint32_t i, const struct tcp_in *in, struct zft **pr
 		.ts_recent = e->ts_recent,
 		.ts_offset = e->ts_offset,
 		.listener = e->listener,
+		.tag = e->tag,
+		.entry = index_of(ctx->tcp, i),
 		.synack_sent = e->flags & SYN_RESENT ? 0 : e->sent,
 		.resent = e->retries > 0,
 	};
@@ -356,7 +368,7 @@ promote(struct zf_ctx *ctx, uint32_t i, const struct tcp_in *in, struct zft **pr
 	if (*promoted == NULL)
 		ctx_count(ctx, CNT_TCP_ACCEPT_FULL); /* the SYN-ACK goes again and asks for another ACK */
 	else
-		entry_put(ctx, i);
+		entry_free(ctx, i);
 }
 
 /* Timestamps that were agreed on are in every segment but resets, and do not go back (RFC 7323 3.2, 5.3). */
@@ -437,7 +449,8 @@ tcp_syn_cookie_ack(struct zf_ctx *ctx, struct zftl *tl, const struct tcp_in *in,
 	struct tcp_handshake h = {.key = *k,
 				  .iss = seq_less(in->ack, 1),
 				  .irs = seq_less(in->seq, 1),
-				  .listener = tl->index};
+				  .listener = tl->index,
+				  .entry = TCP_NONE};
 	struct tcp_cookie c;
 
 	*promoted = NULL;

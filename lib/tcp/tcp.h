@@ -327,6 +327,10 @@ bool tcp_is_quiescent(struct zf_ctx *ctx);
 /* The reactor's: */
 /* A checked segment in @m; takes @m over and counts it. */
 void tcp_input(struct zf_ctx *ctx, struct rte_mbuf *m, const struct seg *s);
+/* The same of a frame that parse_fast_ip() found to carry an IP packet of @total bytes, 40 or more, whose index in the
+ * demux table, or TCP_NONE, has just been looked up. Reads the clock.
+ */
+void tcp_input_plain(struct zf_ctx *ctx, struct rte_mbuf *m, uint32_t total, uint32_t index);
 /* A TIMER_TCP* timer. */
 void tcp_timer(struct zf_ctx *ctx, struct wheel_timer *t);
 /* Work that cut-through put off, and connections that could not send. */

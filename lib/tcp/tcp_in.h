@@ -10,7 +10,6 @@
 
 struct tcp_in {
 	struct rte_mbuf *m;
-	const struct seg *s;
 	struct tcp_key key;  /* lip: ours */
 	tcpseq_t seq;
 	tcpseq_t ack;
@@ -59,6 +58,8 @@ struct tcp_handshake {
 	uint32_t ts_recent;
 	uint32_t ts_offset;
 	uint32_t listener;
+	uint32_t tag;     /* of the key */
+	uint32_t entry;   /* what is in the demux table under it and gives way, or TCP_NONE */
 	uint64_t synack_sent; /* cycles; 0: unknown, or sent more than once: no RTT sample */
 	bool resent;          /* the SYN-ACK had to be: RFC 5681 3.1, RFC 6298 5.7 */
 };

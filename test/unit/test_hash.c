@@ -29,6 +29,9 @@ siphash_published_vectors(void)
 	for (size_t i = 0; i < sizeof(want) / sizeof(want[0]); i++)
 		CU_ASSERT_EQUAL(siphash(msg, i, &key), want[i]);
 	CU_ASSERT_EQUAL(siphash(msg, 63, &key), 0x958a324ceb064572);
+	/* Bytes 0 to 15, which the list goes on with. */
+	CU_ASSERT_EQUAL(siphash_16(0x0706050403020100, 0x0f0e0d0c0b0a0908, &key), siphash(msg, 16, &key));
+	CU_ASSERT_EQUAL(siphash_16(0x0706050403020100, 0x0f0e0d0c0b0a0908, &key), 0x3f2acc7f57c29bdb);
 }
 
 static void

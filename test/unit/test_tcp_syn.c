@@ -59,10 +59,12 @@ fake_reply_reset(struct zf_ctx *ctx, const struct tcp_in *in)
 struct zft *
 fake_conn_accept(struct zf_ctx *ctx, const struct tcp_handshake *h, const struct tcp_in *in)
 {
-	(void)ctx;
 	(void)in;
 	if (no_zft)
 		return NULL;
+	/* The connection's place in the demux table is the entry's; a cookie had none. */
+	if (h->entry != TCP_NONE)
+		CU_ASSERT(htab_remove(&ctx->tcp->conns, h->tag, h->entry));
 	made = *h;
 	n_made++;
 	return &w.zfts[0];
@@ -172,7 +174,8 @@ check(void)
 	CU_ASSERT(n == t->n && n == used && n == w.room.conns.n && n + free_n == t->max);
 	CU_ASSERT(refs[0] == w.zftls[0].refs && refs[1] == w.zftls[1].refs);
 	CU_ASSERT_EQUAL(tcp_syn_count(&w.ctx), n);
-	CU_ASSERT_EQUAL(wheel_is_armed(&w.room.syn_timer), n > 0);
+	/* Without entries it may still be armed, and finds that out. */
+	CU_ASSERT(n == 0 || wheel_is_armed(&w.room.syn_timer));
 	if (n > 0)
 		CU_ASSERT(wheel_expires(&w.room.syn_timer) <= ZF_MAX(first, w.ctx.now) + (2u << WHEEL_TICK_SHIFT));
 }
