@@ -99,5 +99,6 @@ zt_tcp_leaks(const struct zf_ctx *ctx, struct zt_leaks *l)
 
 	l->zockets += r->open_zft + r->open_zftl;
 	l->other += r->max_segs - r->n_free_seg;
+	l->other += r->max_rec - r->n_free_rec;
 	l->other += r->n_out + (r->owed_head != TCP_NONE) + (r->pend_head != TCP_NONE);
 }

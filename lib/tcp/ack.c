@@ -130,7 +130,7 @@ work_off(struct zf_ctx *ctx, struct zft *ts)
 	ts->last_rcvd = ctx->now;
 	ts->probes = 0;
 	if (ts->flags & TF_TS)
-		ts->ts_recent_at = ctx->now;
+		ts->ts_recent_at = tcp_paws_clock(ctx->now);
 	/* The last of them: nothing it carried was older than what the others did. */
 	if (seq_leq(ts->snd_una, ts->owed_ack)) {
 		update_window(ts, ts->owed_seq, ts->owed_ack, ts->owed_wnd);

@@ -9,6 +9,12 @@ static const struct tcp_cc_algo *const algos[] = {
 	[TCP_CC_NEWRENO] = &tcp_cc_newreno,
 };
 
+static const struct tcp_cc_algo *
+algo_of(const struct tcp_cc *cc, const struct tcp_cc_env *e)
+{
+	return algos[e->cubic == NULL ? TCP_CC_NEWRENO : cc->kind];
+}
+
 void
 tcp_cc_init(struct tcp_cc *cc, enum tcp_cc_kind kind, uint32_t iw_bytes)
 {
@@ -37,14 +43,14 @@ void
 tcp_cc_on_ack(struct tcp_cc *cc, const struct tcp_cc_env *e, uint32_t acked_bytes, bool cwnd_limited)
 {
 	if (!cwnd_limited) {
-		cc->last = 0;
+		cc->clock_on = false;
 		return;
 	}
 	if (tcp_cc_in_slow_start(cc)) {
 		slow_start(cc, e, acked_bytes);
 		return;
 	}
-	algos[cc->kind]->avoid(cc, e, acked_bytes);
+	algo_of(cc, e)->avoid(cc, e, acked_bytes);
 	cc->cwnd = ZF_MIN(cc->cwnd, TCP_CWND_MAX);
 }
 
@@ -52,10 +58,10 @@ tcp_cc_on_ack(struct tcp_cc *cc, const struct tcp_cc_env *e, uint32_t acked_byte
 static void
 reduce(struct tcp_cc *cc, const struct tcp_cc_env *e, uint32_t flight, bool timeout)
 {
-	const struct tcp_cc_algo *a = algos[cc->kind];
+	const struct tcp_cc_algo *a = algo_of(cc, e);
 	uint32_t keep = (uint32_t)((uint64_t)flight * a->keep_tenths / 10);
 
-	a->reduce(cc, timeout);
+	a->reduce(cc, e, timeout);
 	cc->ssthresh = ZF_MIN(ZF_MAX(keep, 2 * e->mss), TCP_CWND_MAX);
 	cc->epoch_on = false;
 	cc->acked = 0;
@@ -89,7 +95,7 @@ void
 tcp_cc_on_idle(struct tcp_cc *cc, const struct tcp_cc_env *e, uint32_t iw, uint64_t idle, uint64_t rto)
 {
 	(void)e;
-	cc->last = 0;
+	cc->clock_on = false;
 	if (idle <= rto || cc->cwnd <= iw)
 		return;
 	/* What the path bore is a good guess, but no reason for a burst. */
@@ -107,36 +113,39 @@ tcp_cc_on_ecn(struct tcp_cc *cc, const struct tcp_cc_env *e, uint32_t flight)
 }
 
 void
-tcp_cc_save(const struct tcp_cc *cc, struct tcp_cc_saved *s)
+tcp_cc_save(const struct tcp_cc *cc, const struct tcp_cc_env *e, struct tcp_cc_saved *s)
 {
-	*s = (struct tcp_cc_saved){
-		.cwnd = cc->cwnd,
-		.ssthresh = cc->ssthresh,
-		.w_max = cc->w_max,
-		.w_prior = cc->w_prior,
-		.w_est = cc->w_est,
-		.k = cc->k,
-		.elapsed = cc->elapsed,
-		.epoch_on = cc->epoch_on,
-	};
+	const struct tcp_cubic *q = e->cubic;
+
+	*s = (struct tcp_cc_saved){.cwnd = cc->cwnd, .ssthresh = cc->ssthresh, .epoch_on = cc->epoch_on};
+	if (q == NULL)
+		return;
+	s->w_max = q->w_max;
+	s->w_prior = q->w_prior;
+	s->w_est = q->w_est;
+	s->k = q->k;
+	s->elapsed = q->elapsed;
 }
 
 void
 tcp_cc_undo(struct tcp_cc *cc, const struct tcp_cc_env *e, const struct tcp_cc_saved *s)
 {
-	(void)e;
+	struct tcp_cubic *q = e->cubic;
+
 	cc->cwnd = ZF_MAX(cc->cwnd, s->cwnd);
 	cc->ssthresh = s->ssthresh;
-	cc->w_max = s->w_max;
-	cc->w_prior = s->w_prior;
-	cc->w_est = s->w_est;
-	cc->k = s->k;
-	cc->elapsed = s->elapsed;
-	cc->epoch_on = s->epoch_on;
+	cc->epoch_on = s->epoch_on && q != NULL;
 	/* The time of the mistake does not count, and nothing computed in it. */
-	cc->last = 0;
-	cc->per_mss = 0;
+	cc->clock_on = false;
 	cc->acked = 0;
-	cc->est_acked = 0;
 	cc->after_rto = false;
+	if (q == NULL)
+		return;
+	q->w_max = s->w_max;
+	q->w_prior = s->w_prior;
+	q->w_est = s->w_est;
+	q->k = s->k;
+	q->elapsed = s->elapsed;
+	q->per_mss = 0;
+	q->est_acked = 0;
 }

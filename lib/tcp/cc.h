@@ -22,19 +22,25 @@ struct tcp_cc_env {
 	uint64_t now, hz; /* cycles, cycles per second */
 	uint64_t srtt;    /* cycles; 0: not known yet */
 	uint32_t mss;     /* bytes of payload in a full segment, 1..65535 */
+	struct tcp_cubic *cubic; /* NULL: there is none, and CUBIC does as NewReno would */
 };
 
-/* One cache line. Callers write cwnd during fast recovery only, and nothing else ever. */
+/* What every connection has. Callers write cwnd during fast recovery only, and nothing else ever. */
 struct tcp_cc {
 	uint32_t cwnd;     /* bytes, 1..TCP_CWND_MAX */
 	uint32_t ssthresh; /* bytes; TCP_CWND_MAX until something was lost */
 	uint32_t acked;    /* bytes acknowledged since cwnd last grew, in congestion avoidance */
 	uint8_t kind;      /* enum tcp_cc_kind */
 	bool after_rto;    /* this slow start follows a timeout: RFC 3465 2.3 allows it one segment per ACK */
-	bool epoch_on;     /* CUBIC: the fields below describe a running epoch */
-	bool hole;
+	bool epoch_on;     /* CUBIC: its record describes a running epoch */
+	bool clock_on;     /* CUBIC: and `last` counts */
+};
+ZF_STATIC_ASSERT(sizeof(struct tcp_cc) == 16, "part of every connection");
 
-	/* CUBIC. Windows in bytes, times in cycles unless said otherwise. */
+/* CUBIC's own, which nobody needs before something was lost: all 0 to begin with. Windows in bytes, times in cycles
+ * unless said otherwise.
+ */
+struct tcp_cubic {
 	uint32_t w_max;     /* where the last reduction happened: the plateau; 0: none */
 	uint32_t w_prior;   /* cwnd before the last reduction */
 	uint32_t w_est;     /* what Reno would have by now */
@@ -42,10 +48,9 @@ struct tcp_cc {
 	uint32_t k;         /* from the start of the epoch to the plateau, in 1/1024 s */
 	uint32_t per_mss;   /* bytes to be acknowledged for one more segment; 0: to be computed */
 	uint64_t elapsed;   /* of this epoch, as far as cwnd was the limit */
-	uint64_t last;      /* clock up to which elapsed counts; 0: stopped */
+	uint64_t last;      /* clock up to which elapsed counts */
 	uint64_t aimed;     /* elapsed when per_mss was computed */
 };
-ZF_STATIC_ASSERT(sizeof(struct tcp_cc) == 64, "one cache line of the connection");
 
 /* What a reduction destroys, kept by the caller until it is known to have been called for. */
 struct tcp_cc_saved {
@@ -57,6 +62,14 @@ struct tcp_cc_saved {
 
 /* @iw_bytes: the initial window. */
 void tcp_cc_init(struct tcp_cc *cc, enum tcp_cc_kind kind, uint32_t iw_bytes);
+
+/* Its record is taken away: congestion avoidance goes on from the window there is. */
+static inline void
+tcp_cc_forget(struct tcp_cc *cc)
+{
+	cc->epoch_on = false;
+	cc->clock_on = false;
+}
 
 /* Outside of recovery, for each ACK that moved SND.UNA: by @acked_bytes. @cwnd_limited: cwnd, and not the application
  * or the peer's window, kept us from sending more since the last one. If not, cwnd is not tested and does not grow
@@ -86,7 +99,7 @@ void tcp_cc_on_ecn(struct tcp_cc *cc, const struct tcp_cc_env *e, uint32_t fligh
 /* Save before on_loss, or before the first on_rto; undo when the reduction turns out to have been wrong (D-SACK,
  * timestamps). cwnd is not lowered by an undo.
  */
-void tcp_cc_save(const struct tcp_cc *cc, struct tcp_cc_saved *s);
+void tcp_cc_save(const struct tcp_cc *cc, const struct tcp_cc_env *e, struct tcp_cc_saved *s);
 void tcp_cc_undo(struct tcp_cc *cc, const struct tcp_cc_env *e, const struct tcp_cc_saved *s);
 
 static inline bool

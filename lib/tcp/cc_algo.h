@@ -14,7 +14,7 @@ struct tcp_cc_algo {
 	/* Before the window is reduced because the network is full: remember what there is to remember. @timeout: the
 	 * retransmission timer says so.
 	 */
-	void (*reduce)(struct tcp_cc *cc, bool timeout);
+	void (*reduce)(struct tcp_cc *cc, const struct tcp_cc_env *e, bool timeout);
 	/* The share of the flight that may stay, in tenths. */
 	uint32_t keep_tenths;
 };

@@ -42,35 +42,37 @@ to_ticks(uint64_t cycles, uint64_t hz)
 
 /* W_cubic(t) = C (t - K)^3 + W_max, C = 0.4 segments per s^3 (figure 1). */
 static uint64_t
-curve(const struct tcp_cc *cc, uint32_t mss, uint32_t t)
+curve(const struct tcp_cubic *q, uint32_t mss, uint32_t t)
 {
-	uint64_t d = t > cc->k ? t - cc->k : cc->k - t;
+	uint64_t d = t > q->k ? t - q->k : q->k - t;
 	/* In ticks, d^3 is 2^30 times too large. Half of that goes before the factor, and nothing overflows: after K, d
 	 * is TICKS_MAX at most; before it, d^3 * mss is what K came from, 2^62.
 	 */
 	uint64_t delta = ((d * d * d >> 16) * (4ull * mss) / 10) >> 14;
 
-	if (t > cc->k)
-		return cc->w_max + delta;
-	return cc->w_max > delta ? cc->w_max - delta : 0;
+	if (t > q->k)
+		return q->w_max + delta;
+	return q->w_max > delta ? q->w_max - delta : 0;
 }
 
 /* K = cbrt((W_max - cwnd) / C) (figure 2); without a plateau above us the epoch starts on one (4.8, 4.10). */
 static void
 begin(struct tcp_cc *cc, const struct tcp_cc_env *e)
 {
+	struct tcp_cubic *q = e->cubic;
+
 	cc->epoch_on = true;
-	cc->elapsed = 0;
-	cc->last = 0;
+	q->elapsed = 0;
+	cc->clock_on = false;
 	cc->acked = 0;
-	cc->est_acked = 0;
-	cc->per_mss = 0;
-	cc->w_est = cc->cwnd;
-	if (cc->w_max <= cc->cwnd) {
-		cc->w_max = cc->cwnd;
-		cc->k = 0;
+	q->est_acked = 0;
+	q->per_mss = 0;
+	q->w_est = cc->cwnd;
+	if (q->w_max <= cc->cwnd) {
+		q->w_max = cc->cwnd;
+		q->k = 0;
 	} else {
-		cc->k = cube_root(((uint64_t)(cc->w_max - cc->cwnd) << 3 * TICKS_SHIFT) / e->mss * 5 / 2);
+		q->k = cube_root(((uint64_t)(q->w_max - cc->cwnd) << 3 * TICKS_SHIFT) / e->mss * 5 / 2);
 	}
 }
 
@@ -80,60 +82,66 @@ begin(struct tcp_cc *cc, const struct tcp_cc_env *e)
 static void
 count_time(struct tcp_cc *cc, const struct tcp_cc_env *e)
 {
+	struct tcp_cubic *q = e->cubic;
 	uint64_t most = e->srtt > 0 && e->srtt < e->hz ? 2 * e->srtt : 2 * e->hz;
 
-	if (cc->last != 0)
-		cc->elapsed += ZF_MIN(e->now - cc->last, most);
-	cc->last = ZF_MAX(e->now, 1u);
+	if (cc->clock_on)
+		q->elapsed += ZF_MIN(e->now - q->last, most);
+	q->last = e->now;
+	cc->clock_on = true;
 }
 
 /* How fast to grow, so as to be on the curve one round trip from now (4.4, 4.5); by half in that time at most. */
 static void
-aim(struct tcp_cc *cc, const struct tcp_cc_env *e)
+aim(const struct tcp_cc *cc, const struct tcp_cc_env *e)
 {
-	uint64_t target = curve(cc, e->mss, to_ticks(cc->elapsed + e->srtt, e->hz));
+	struct tcp_cubic *q = e->cubic;
+	uint64_t target = curve(q, e->mss, to_ticks(q->elapsed + e->srtt, e->hz));
 	uint64_t per;
 
 	target = ZF_MIN(target, (uint64_t)cc->cwnd + cc->cwnd / 2);
-	cc->aimed = cc->elapsed;
-	cc->per_mss = GROWTH_NONE;
+	q->aimed = q->elapsed;
+	q->per_mss = GROWTH_NONE;
 	if (target <= cc->cwnd)
 		return;
 	per = (uint64_t)cc->cwnd * e->mss / (target - cc->cwnd);
 	if (per < GROWTH_NONE)
-		cc->per_mss = (uint32_t)ZF_MAX(per, 1u);
+		q->per_mss = (uint32_t)ZF_MAX(per, 1u);
 }
 
 /* The window that Reno would have (4.3). It decreases to 0.7, not 0.5, so it grows by 3 * (1 - 0.7) / (1 + 0.7) = 9/17
  * of a segment per window only, until it is where it fell from.
  */
 static void
-follow_reno(struct tcp_cc *cc, const struct tcp_cc_env *e, uint32_t acked)
+follow_reno(const struct tcp_cc *cc, const struct tcp_cc_env *e, uint32_t acked)
 {
-	uint64_t sum = (uint64_t)cc->est_acked + acked;
+	struct tcp_cubic *q = e->cubic;
+	uint64_t sum = (uint64_t)q->est_acked + acked;
 
 	if (sum >= cc->cwnd) {
 		sum -= cc->cwnd;
-		cc->w_est += cc->w_est < cc->w_prior ? e->mss * 9 / 17 : e->mss;
-		cc->w_est = ZF_MIN(cc->w_est, TCP_CWND_MAX);
+		q->w_est += q->w_est < q->w_prior ? e->mss * 9 / 17 : e->mss;
+		q->w_est = ZF_MIN(q->w_est, TCP_CWND_MAX);
 	}
-	cc->est_acked = (uint32_t)ZF_MIN(sum, cc->cwnd);
+	q->est_acked = (uint32_t)ZF_MIN(sum, cc->cwnd);
 }
 
 static void
 avoid(struct tcp_cc *cc, const struct tcp_cc_env *e, uint32_t acked)
 {
+	struct tcp_cubic *q = e->cubic;
+
 	if (!cc->epoch_on)
 		begin(cc, e);
 	count_time(cc, e);
-	if (cc->per_mss == 0 || cc->elapsed - cc->aimed >= e->hz >> TICKS_SHIFT)
+	if (q->per_mss == 0 || q->elapsed - q->aimed >= e->hz >> TICKS_SHIFT)
 		aim(cc, e);
 	follow_reno(cc, e, acked);
-	if (cc->per_mss != GROWTH_NONE && tcp_cc_grow(cc, e->mss, acked, cc->per_mss))
-		cc->per_mss = 0;
-	if (cc->w_est > cc->cwnd) {
-		cc->cwnd = cc->w_est;
-		cc->per_mss = 0;
+	if (q->per_mss != GROWTH_NONE && tcp_cc_grow(cc, e->mss, acked, q->per_mss))
+		q->per_mss = 0;
+	if (q->w_est > cc->cwnd) {
+		cc->cwnd = q->w_est;
+		q->per_mss = 0;
 	}
 }
 
@@ -141,15 +149,17 @@ avoid(struct tcp_cc *cc, const struct tcp_cc_env *e, uint32_t acked)
  * a timeout there is none (4.8).
  */
 static void
-reduce(struct tcp_cc *cc, bool timeout)
+reduce(struct tcp_cc *cc, const struct tcp_cc_env *e, bool timeout)
 {
+	struct tcp_cubic *q = e->cubic;
+
 	if (timeout)
-		cc->w_max = 0;
-	else if (cc->cwnd < cc->w_max)
-		cc->w_max = (uint32_t)((uint64_t)cc->cwnd * 17 / 20);
+		q->w_max = 0;
+	else if (cc->cwnd < q->w_max)
+		q->w_max = (uint32_t)((uint64_t)cc->cwnd * 17 / 20);
 	else
-		cc->w_max = cc->cwnd;
-	cc->w_prior = cc->cwnd;
+		q->w_max = cc->cwnd;
+	q->w_prior = cc->cwnd;
 }
 
 const struct tcp_cc_algo tcp_cc_cubic = {

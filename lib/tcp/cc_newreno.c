@@ -12,9 +12,10 @@ avoid(struct tcp_cc *cc, const struct tcp_cc_env *e, uint32_t acked)
 }
 
 static void
-reduce(struct tcp_cc *cc, bool timeout)
+reduce(struct tcp_cc *cc, const struct tcp_cc_env *e, bool timeout)
 {
 	(void)cc;
+	(void)e;
 	(void)timeout;
 }
 

@@ -105,7 +105,7 @@ tcp_negotiate(struct zf_ctx *ctx, struct zft *ts, const struct tcp_handshake *h)
 	if (h->ts_ok) {
 		ts->flags |= TF_TS;
 		ts->ts_recent = h->ts_recent;
-		ts->ts_recent_at = ctx->now;
+		ts->ts_recent_at = tcp_paws_clock(ctx->now);
 	}
 	if (h->ecn && c->ecn)
 		ts->flags |= TF_ECN;
@@ -206,6 +206,8 @@ detach(struct zf_ctx *ctx, struct zft *ts)
 		tcp_unhash(ctx, &ts->key, ts->index);
 	ts->flags &= ~(uint32_t)(TF_HASHED | TF_ACK_NOW | TF_ACK_DELAYED);
 	unregister(ctx, ts);
+	if (ts->state != TCP_TIME_WAIT) /* there it is ts->tw */
+		tcp_rec_put(ctx, ts);
 	wheel_cancel(ctx->wheel, &ts->timer);
 	memset(ts->due, 0, sizeof(ts->due));
 	ts->fast_send_bytes = 0;
@@ -235,7 +237,7 @@ tcp_end(struct zf_ctx *ctx, struct zft *ts, int error)
 {
 	detach(ctx, ts);
 	if (error != 0 && ts->error == 0)
-		ts->error = (uint16_t)error;
+		ts->error = (uint8_t)error;
 	ts->soft_error = 0;
 	tcp_set_state(ctx, ts, TCP_CLOSE);
 	if (!(ts->flags & TF_APP) && (ts->flags & TF_ACCEPT) && error != 0 && ts->rxq_bytes == 0) {

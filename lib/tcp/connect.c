@@ -37,7 +37,7 @@ tcp_zft_take(struct zf_ctx *ctx)
 	ts->state = TCP_CLOSE;
 	ts->fast_recv = TCP_FAST_NONE;
 	ts->sq_head = ts->sq_unsent = ts->sq_tail = TCP_NONE;
-	ts->ooo_head = ts->listener = ts->next = ts->tw = ts->owed_next = ts->pend_next = TCP_NONE;
+	ts->ooo_head = ts->listener = ts->next = ts->rec = ts->owed_next = ts->pend_next = TCP_NONE;
 	ts->timer.kind = TIMER_TCP;
 	ts->peer_mss = TCP_MSS_DEFAULT;
 	ts->rcv_buf = r->conf.rx_window;

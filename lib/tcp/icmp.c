@@ -66,7 +66,7 @@ tcp_icmp_error(struct zf_ctx *ctx, const struct icmp_quote *q)
 		tcp_end(ctx, ts, ECONNREFUSED);
 		return true;
 	}
-	ts->soft_error = (uint16_t)soft_error(q); /* RFC 9293 3.9.2.2: told until the peer answers, and nothing else */
+	ts->soft_error = (uint8_t)soft_error(q); /* RFC 9293 3.9.2.2: told until the peer answers, and nothing else */
 	tcp_fast_recv_update(ctx, ts);
 	return true;
 }

@@ -164,7 +164,8 @@ paws_refuses(struct zf_ctx *ctx, struct zft *ts, const struct tcp_in *in)
 		return false;
 	if (!(in->o.have & TCP_OPT_TS))
 		return true; /* 3.2: silently */
-	if ((int32_t)(in->o.ts_val - ts->ts_recent) >= 0 || ctx->now - ts->ts_recent_at > PAWS_LIFE_S * ctx->hz)
+	if ((int32_t)(in->o.ts_val - ts->ts_recent) >= 0 ||
+	    tcp_paws_clock(ctx->now) - ts->ts_recent_at > tcp_paws_clock(PAWS_LIFE_S * ctx->hz))
 		return false;
 	ack_unacceptable(ctx, ts, in);
 	return true;
@@ -314,7 +315,7 @@ tcp_input_conn(struct zf_ctx *ctx, struct zft *ts, struct tcp_in *in)
 	/* RFC 7323 4.3 (2): the one that the next ACK acknowledges first. */
 	if ((ts->flags & TF_TS) && seq_leq(in->seq, ts->last_ack_sent)) {
 		ts->ts_recent = in->o.ts_val;
-		ts->ts_recent_at = ctx->now;
+		ts->ts_recent_at = tcp_paws_clock(ctx->now);
 	}
 	if (zf_unlikely(ts->soft_error != 0) && seq_lt(ts->snd_una, in->ack)) {
 		ts->soft_error = 0; /* the network has recovered */

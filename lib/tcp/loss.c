@@ -11,7 +11,6 @@ tcp_loss_init(struct zft *ts)
 		.rack_end = ts->snd_una,
 		.fack = ts->snd_una,
 		.reo_mult = 1,
-		.hint = TCP_NONE,
 	};
 }
 
@@ -131,6 +130,7 @@ ack_runs(struct loss_ack *w, tcpseq_t ack)
 	struct zft *ts = w->ts;
 	struct tcp_loss *l = &ts->loss;
 	struct tcp_room *r = w->ctx->tcp;
+	struct tcp_rec *p = tcp_rec_of(r, ts);
 	uint32_t i = ts->sq_head;
 
 	while (i != ts->sq_unsent) {
@@ -149,8 +149,8 @@ ack_runs(struct loss_ack *w, tcpseq_t ack)
 			l->n_sacked--;
 		else
 			loss_delivered(w, g);
-		if (l->hint == i)
-			l->hint = next;
+		if (p != NULL && p->hint == i)
+			p->hint = next;
 		w->d->fin_acked |= (g->flags & TXSEG_FIN) != 0;
 		w->d->acked_segs++;
 		sq_put(w->ctx, r, i);
@@ -221,42 +221,70 @@ void
 loss_enter_recovery(struct zf_ctx *ctx, struct zft *ts, const struct loss_ack *w)
 {
 	struct tcp_loss *l = &ts->loss;
-	struct tcp_cc_env e = loss_env(ctx, ts);
+	struct tcp_cc_env e;
+	struct tcp_rec *p;
 
-	loss_begin_undo(ts);
+	loss_begin_undo(ctx, ts);
+	p = tcp_rec_of(ctx->tcp, ts);
+	e = loss_env(ctx, ts);
 	tcp_cc_on_loss(&ts->cc, &e, loss_flight(ts));
 	l->recover = ts->snd_nxt;
 	l->flags = (uint16_t)((l->flags & ~(LF_TLP | LF_RESCUED)) | LF_REENTRY | LF_TROUBLE);
-	l->prr_delivered = 0;
-	l->prr_out = 0;
-	/* What is known to have arrived will not be delivered in this recovery, what this ACK reports counts. */
-	l->prr_flight = seq_sub(ts->snd_nxt, ts->snd_una) + (w != NULL ? w->delivered : 0);
-	l->prr_flight -= ZF_MIN(l->prr_flight, l->sacked + (uint32_t)l->dupacks * ts->mss);
 	l->phase = LOSS_RECOVERY;
+	if (p == NULL)
+		return;
+	p->prr_delivered = 0;
+	p->prr_out = 0;
+	/* What is known to have arrived will not be delivered in this recovery, what this ACK reports counts. */
+	p->prr_flight = seq_sub(ts->snd_nxt, ts->snd_una) + (w != NULL ? w->delivered : 0);
+	p->prr_flight -= ZF_MIN(p->prr_flight, l->sacked + (uint32_t)l->dupacks * ts->mss);
 }
 
 void
-loss_prr(struct zft *ts, uint32_t delivered, bool advanced, bool more_lost)
+loss_prr(struct zf_ctx *ctx, struct zft *ts, uint32_t delivered, bool advanced, bool more_lost)
 {
-	struct tcp_loss *l = &ts->loss;
+	struct tcp_rec *p = tcp_rec_of(ctx->tcp, ts);
 	uint32_t pipe = tcp_loss_pipe(ts), ssthresh = ts->cc.ssthresh;
 	int64_t out;
 
-	l->prr_delivered = ZF_MIN(l->prr_delivered + delivered, TCP_CWND_MAX);
+	if (p == NULL) {
+		/* RFC 6675 5: half the window, and what was just found lost leaves at once (4.3). */
+		ts->cc.cwnd = ZF_MIN(ZF_MAX(ssthresh, more_lost ? pipe + ts->mss : 1u), TCP_CWND_MAX);
+		return;
+	}
+	p->prr_delivered = ZF_MIN(p->prr_delivered + delivered, TCP_CWND_MAX);
 	if (pipe > ssthresh) {
-		uint64_t flight = ZF_MAX(l->prr_flight, 1u);
+		uint64_t flight = ZF_MAX(p->prr_flight, 1u);
 
-		out = (int64_t)(((uint64_t)l->prr_delivered * ssthresh + flight - 1) / flight) - l->prr_out;
+		out = (int64_t)(((uint64_t)p->prr_delivered * ssthresh + flight - 1) / flight) - p->prr_out;
 	} else {
-		out = ZF_MAX((int64_t)l->prr_delivered - l->prr_out, (int64_t)delivered);
+		out = ZF_MAX((int64_t)p->prr_delivered - p->prr_out, (int64_t)delivered);
 		if (advanced && !more_lost)
 			out += ts->mss;
 		out = ZF_MIN(out, (int64_t)ssthresh - pipe);
 	}
 	/* The fast retransmission leaves in any case; without SACK also that for a partial ACK (RFC 6582 3.2). */
-	if (l->prr_out == 0 || (!(ts->flags & TF_SACK) && advanced))
+	if (p->prr_out == 0 || (!(ts->flags & TF_SACK) && advanced))
 		out = ZF_MAX(out, (int64_t)ts->mss);
 	ts->cc.cwnd = (uint32_t)ZF_MIN(ZF_MAX(pipe + ZF_MAX(out, 0), 1), (int64_t)TCP_CWND_MAX);
+}
+
+/* Outside of fast recovery. CUBIC needs its record only when it is CUBIC that grows the window. */
+static ZF_ALWAYS_INLINE void
+grow(struct zf_ctx *ctx, struct zft *ts, uint32_t acked)
+{
+	static const struct tcp_cc_env unread;
+
+	if (zf_unlikely(ts->loss.flags & LF_LIMITED)) {
+		struct tcp_cc_env e;
+
+		if (ts->cc.kind == TCP_CC_CUBIC && !tcp_cc_in_slow_start(&ts->cc))
+			(void)tcp_rec_take(ctx, ts);
+		e = loss_env(ctx, ts);
+		tcp_cc_on_ack(&ts->cc, &e, acked, true);
+	} else {
+		tcp_cc_on_ack(&ts->cc, &unread, acked, false);
+	}
 }
 
 /* snd_una moved: rounds that end, and recovery. */
@@ -265,15 +293,15 @@ leave(struct loss_ack *w)
 {
 	struct zft *ts = w->ts;
 	struct tcp_loss *l = &ts->loss;
-	struct tcp_cc_env e = loss_env(w->ctx, ts);
+	struct tcp_rec *p = tcp_rec_of(w->ctx->tcp, ts);
 
-	if (l->flags & LF_DSACK_ROUND && seq_geq(ts->snd_una, l->dsack_round))
+	if (l->flags & LF_DSACK_ROUND && seq_geq(ts->snd_una, p->dsack_round))
 		l->flags &= (uint16_t)~LF_DSACK_ROUND;
 	/* CWR is in what begins at ecn_end: an ACK of just that much still echoes the old mark. */
-	if (l->flags & LF_ECN_ROUND && seq_gt(ts->snd_una, l->ecn_end))
+	if (l->flags & LF_ECN_ROUND && seq_gt(ts->snd_una, p->ecn_end))
 		l->flags &= (uint16_t)~LF_ECN_ROUND;
 	if (l->phase < LOSS_RECOVERY) {
-		if (l->flags & LF_UNDO && seq_gt(ts->snd_una, l->undo_end))
+		if (l->flags & LF_UNDO && seq_gt(ts->snd_una, p->undo_end))
 			l->flags &= (uint16_t)~(LF_UNDO | LF_EIFEL);
 		if (l->flags & LF_REENTRY && seq_gt(ts->snd_una, l->recover))
 			l->flags &= (uint16_t)~LF_REENTRY;
@@ -281,15 +309,21 @@ leave(struct loss_ack *w)
 	}
 	if (seq_lt(ts->snd_una, l->recover))
 		return;
-	if (l->phase == LOSS_RECOVERY)
+	if (l->phase == LOSS_RECOVERY) {
+		struct tcp_cc_env e = loss_env(w->ctx, ts);
+
 		tcp_cc_on_recovered(&ts->cc, &e);
-	else /* the last ACK of a slow start counts like those before it */
-		tcp_cc_on_ack(&ts->cc, &e, w->d->acked, (l->flags & LF_LIMITED) != 0);
+	} else { /* the last ACK of a slow start counts like those before it */
+		grow(w->ctx, ts, w->d->acked);
+	}
 	l->phase = LOSS_OPEN;
 	l->dupacks = 0;
-	l->undo_end = ts->snd_nxt;
-	if (l->reo_persist != 0 && --l->reo_persist == 0)
-		l->reo_mult = 1;
+	p = tcp_rec_of(w->ctx->tcp, ts);
+	if (p != NULL) {
+		p->undo_end = ts->snd_nxt;
+		if (p->reo_persist != 0 && --p->reo_persist == 0)
+			l->reo_mult = 1;
+	}
 	/* What RACK gave up behind the point of recovery is the next one's beginning. */
 	w->new_lost += l->lost != 0;
 	w->d->recovered = true;
@@ -300,7 +334,6 @@ adjust_cwnd(struct loss_ack *w)
 {
 	struct zft *ts = w->ts;
 	struct tcp_loss *l = &ts->loss;
-	struct tcp_cc_env e = loss_env(w->ctx, ts);
 
 	if (l->phase < LOSS_RECOVERY && w->new_lost != 0) {
 		loss_enter_recovery(w->ctx, ts, w);
@@ -308,22 +341,36 @@ adjust_cwnd(struct loss_ack *w)
 	}
 	if (l->phase == LOSS_RECOVERY) {
 		if (w->delivered != 0 || w->new_lost != 0)
-			loss_prr(ts, w->delivered, w->d->acked != 0, w->new_lost != 0);
+			loss_prr(w->ctx, ts, w->delivered, w->d->acked != 0, w->new_lost != 0);
 	} else if (w->d->acked != 0 && !w->d->recovered) {
-		tcp_cc_on_ack(&ts->cc, &e, w->d->acked, (l->flags & LF_LIMITED) != 0);
+		grow(w->ctx, ts, w->d->acked);
 	}
 	if (l->phase < LOSS_RECOVERY)
 		l->phase = l->n_sacked != 0 || l->dupacks != 0 ? LOSS_DISORDER : LOSS_OPEN;
 }
 
+/* Good times again: what the record holds of recovery is done with. */
 static void
-still_trouble(struct tcp_loss *l)
+rec_unneeded(struct zf_ctx *ctx, struct zft *ts)
 {
+	const struct tcp_rec *p = tcp_rec_of(ctx->tcp, ts);
+
+	if (p != NULL && p->reo_persist == 0 &&
+	    (ts->cc.kind != TCP_CC_CUBIC || (!ts->cc.epoch_on && (p->cubic.w_max | p->cubic.w_prior) == 0)))
+		tcp_rec_put(ctx, ts);
+}
+
+static void
+still_trouble(struct zf_ctx *ctx, struct zft *ts)
+{
+	struct tcp_loss *l = &ts->loss;
 	const uint16_t busy = LF_PENDING | LF_UNDO | LF_DSACK_ROUND | LF_TLP | LF_ECN_ROUND | LF_REENTRY;
 
 	l->flags &= (uint16_t)~LF_TROUBLE;
 	if (l->phase != LOSS_OPEN || (l->lost | l->retrans) != 0 || l->flags & busy)
 		l->flags |= LF_TROUBLE;
+	else
+		rec_unneeded(ctx, ts);
 }
 
 static ZF_NOINLINE void
@@ -354,7 +401,7 @@ ack_slow(struct zf_ctx *ctx, struct zft *ts, tcpseq_t ack, const struct tcp_opts
 	else
 		l->flags &= (uint16_t)~LF_REORDER;
 	adjust_cwnd(&w);
-	still_trouble(l);
+	still_trouble(ctx, ts);
 }
 
 void
@@ -363,18 +410,10 @@ tcp_loss_ack(struct zf_ctx *ctx, struct zft *ts, tcpseq_t ack, const struct tcp_
 {
 	*d = (struct tcp_delivery){0};
 	if (zf_likely(!(ts->loss.flags & LF_TROUBLE) && !dup && (o == NULL || o->n_sack == 0))) {
-		static const struct tcp_cc_env unread;
-
 		if (zf_unlikely(seq_eq(ack, ts->snd_una)))
 			return;
 		ack_plain(ctx, ts, ack, d);
-		if (zf_unlikely(ts->loss.flags & LF_LIMITED)) {
-			struct tcp_cc_env e = loss_env(ctx, ts);
-
-			tcp_cc_on_ack(&ts->cc, &e, d->acked, true);
-		} else {
-			tcp_cc_on_ack(&ts->cc, &unread, d->acked, false);
-		}
+		grow(ctx, ts, d->acked);
 	} else {
 		ack_slow(ctx, ts, ack, o, dup, d);
 	}
@@ -385,12 +424,17 @@ bool
 tcp_loss_ecn(struct zf_ctx *ctx, struct zft *ts)
 {
 	struct tcp_loss *l = &ts->loss;
-	struct tcp_cc_env e = loss_env(ctx, ts);
+	struct tcp_cc_env e;
+	struct tcp_rec *p;
 
 	if (l->phase >= LOSS_RECOVERY || l->flags & LF_ECN_ROUND)
 		return false;
+	p = tcp_rec_take(ctx, ts);
+	e = loss_env(ctx, ts);
 	tcp_cc_on_ecn(&ts->cc, &e, loss_flight(ts));
-	l->ecn_end = ts->snd_nxt;
-	l->flags |= LF_ECN_ROUND | LF_TROUBLE;
+	if (p != NULL) {
+		p->ecn_end = ts->snd_nxt;
+		l->flags |= LF_ECN_ROUND | LF_TROUBLE;
+	}
 	return true;
 }

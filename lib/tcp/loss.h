@@ -19,6 +19,18 @@
 /* At establishment: snd_una and snd_nxt are set. */
 void tcp_loss_init(struct zft *ts);
 
+/* loss_rec.c. The record of @ts, which it gets if it has none; NULL and counted if there is none to be had. When none is
+ * free, one is taken from a connection that has nothing in flight, if a look at a few of them finds such a one.
+ */
+struct tcp_rec *tcp_rec_take(struct zf_ctx *ctx, struct zft *ts);
+void tcp_rec_put(struct zf_ctx *ctx, struct zft *ts);
+/* The record it has, or NULL. */
+static ZF_ALWAYS_INLINE struct tcp_rec *
+tcp_rec_of(const struct tcp_room *r, const struct zft *ts)
+{
+	return ts->rec != TCP_NONE ? &r->recs[ts->rec] : NULL;
+}
+
 /* What an ACK delivered. */
 struct tcp_delivery {
 	uint32_t acked;      /* sequence numbers newly acknowledged cumulatively */

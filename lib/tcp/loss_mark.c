@@ -103,6 +103,7 @@ void
 loss_mark_lost(struct tcp_room *r, struct zft *ts, uint32_t i)
 {
 	struct tcp_loss *l = &ts->loss;
+	struct tcp_rec *p = tcp_rec_of(r, ts);
 	struct tcp_txseg *g = sq_seg(r, i);
 
 	ZF_ASSERT(!(g->flags & TXSEG_SACKED));
@@ -111,8 +112,8 @@ loss_mark_lost(struct tcp_room *r, struct zft *ts, uint32_t i)
 	if (g->flags & TXSEG_RETRANS)
 		l->retrans -= sq_span(g);
 	g->flags = (uint8_t)((g->flags & ~TXSEG_RETRANS) | TXSEG_LOST);
-	if (!(l->flags & LF_PENDING) || seq_lt(g->seq, sq_seg(r, l->hint)->seq))
-		l->hint = i;
+	if (p != NULL && (!(l->flags & LF_PENDING) || seq_lt(g->seq, sq_seg(r, p->hint)->seq)))
+		p->hint = i;
 	l->flags |= LF_PENDING | LF_TROUBLE;
 }
 
@@ -168,6 +169,7 @@ void
 loss_mark_all(struct tcp_room *r, struct zft *ts)
 {
 	struct tcp_loss *l = &ts->loss;
+	struct tcp_rec *p = tcp_rec_of(r, ts);
 
 	for (uint32_t i = ts->sq_head; i != ts->sq_unsent; i = sq_seg(r, i)->next) {
 		struct tcp_txseg *g = sq_seg(r, i);
@@ -179,7 +181,8 @@ loss_mark_all(struct tcp_room *r, struct zft *ts)
 	l->retrans = 0;
 	l->dupacks = 0;
 	l->lost = seq_sub(ts->snd_nxt, ts->snd_una);
-	l->hint = ts->sq_head;
+	if (p != NULL)
+		p->hint = ts->sq_head;
 	l->flags |= LF_PENDING | LF_TROUBLE;
 }
 
@@ -229,6 +232,7 @@ static tcpseq_t
 check_sent(const struct tcp_room *r, const struct zft *ts, struct sums *s)
 {
 	const struct tcp_loss *l = &ts->loss;
+	uint32_t hint = ts->rec != TCP_NONE ? r->recs[ts->rec].hint : ts->sq_head;
 	tcpseq_t at = ts->snd_una;
 
 	for (uint32_t i = ts->sq_head; i != ts->sq_unsent; i = r->segs[i].next) {
@@ -237,7 +241,7 @@ check_sent(const struct tcp_room *r, const struct zft *ts, struct sums *s)
 
 		ZF_ASSERT(++s->n <= r->max_segs && seq_eq(g->seq, at) && span != 0 && g->n_sent != 0);
 		at = sq_end(g);
-		s->hint |= l->hint == i;
+		s->hint |= hint == i;
 		if (g->flags & TXSEG_SACKED) {
 			ZF_ASSERT(!(g->flags & (TXSEG_LOST | TXSEG_RETRANS)));
 			s->sacked += span;
@@ -274,6 +278,8 @@ tcp_loss_check(const struct tcp_room *r, const struct zft *ts)
 	ZF_ASSERT(l->flags & LF_TROUBLE ||
 		  (l->phase == LOSS_OPEN && (l->sacked | l->lost | l->retrans | l->dupacks) == 0));
 	ZF_ASSERT(l->reo_mult != 0 && ts->cc.cwnd != 0 && ts->cc.cwnd <= TCP_CWND_MAX);
+	ZF_ASSERT(ts->rec == TCP_NONE || (ts->rec < r->max_rec && r->recs[ts->rec].owner == ts->index));
+	ZF_ASSERT(ts->rec != TCP_NONE || (l->flags & (LF_UNDO | LF_DSACK_ROUND | LF_ECN_ROUND)) == 0);
 	ZF_ASSERT(ts->flags & TF_SACK || (l->sacked == 0 && !(l->flags & LF_REORDER)));
 }
 #endif

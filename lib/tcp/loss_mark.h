@@ -14,7 +14,13 @@
 static inline struct tcp_cc_env
 loss_env(const struct zf_ctx *ctx, const struct zft *ts)
 {
-	return (struct tcp_cc_env){.now = ctx->now, .hz = ctx->hz, .srtt = ts->rtt.srtt, .mss = ts->mss};
+	struct tcp_rec *p = tcp_rec_of(ctx->tcp, ts);
+
+	return (struct tcp_cc_env){.now = ctx->now,
+				   .hz = ctx->hz,
+				   .srtt = ts->rtt.srtt,
+				   .mss = ts->mss,
+				   .cubic = p != NULL ? &p->cubic : NULL};
 }
 
 /* FlightSize of RFC 5681: what limited transmit added does not count. */
@@ -52,10 +58,10 @@ uint64_t loss_reo_wnd(const struct zft *ts);
 /* loss.c: fast recovery begins. @w: NULL if a timer found the loss. */
 void loss_enter_recovery(struct zf_ctx *ctx, struct zft *ts, const struct loss_ack *w);
 /* RFC 9937: set cwnd after @delivered more bytes arrived. @advanced: snd_una moved. */
-void loss_prr(struct zft *ts, uint32_t delivered, bool advanced, bool more_lost);
+void loss_prr(struct zf_ctx *ctx, struct zft *ts, uint32_t delivered, bool advanced, bool more_lost);
 
 /* loss_undo.c. cwnd is about to be lowered: keep it. */
-void loss_begin_undo(struct zft *ts);
+void loss_begin_undo(struct zf_ctx *ctx, struct zft *ts);
 /* Is the first SACK block (there is one) the report of a duplicate? */
 bool loss_is_dsack(const struct tcp_opts *o, tcpseq_t ack);
 void loss_take_dsack(struct loss_ack *w, const struct tcp_sack_block *b);

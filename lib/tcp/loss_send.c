@@ -14,9 +14,12 @@ tcp_loss_next(struct zf_ctx *ctx, struct zft *ts)
 	const struct tcp_txseg *tail;
 
 	if (l->flags & LF_PENDING) {
-		for (uint32_t i = l->hint; i != ts->sq_unsent; i = sq_seg(r, i)->next) {
+		struct tcp_rec *p = tcp_rec_of(r, ts);
+
+		for (uint32_t i = p != NULL ? p->hint : ts->sq_head; i != ts->sq_unsent; i = sq_seg(r, i)->next) {
 			if ((sq_seg(r, i)->flags & (TXSEG_LOST | TXSEG_RETRANS)) == TXSEG_LOST) {
-				l->hint = i;
+				if (p != NULL)
+					p->hint = i;
 				return i;
 			}
 		}
@@ -35,15 +38,23 @@ tcp_loss_next(struct zf_ctx *ctx, struct zft *ts)
 	return ts->sq_tail;
 }
 
+/* Nothing has left in this recovery: the fast retransmission does in any case. */
+static bool
+first_in_recovery(const struct zf_ctx *ctx, const struct zft *ts)
+{
+	const struct tcp_rec *p = tcp_rec_of(ctx->tcp, ts);
+
+	return ts->loss.phase == LOSS_RECOVERY && p != NULL && p->prr_out == 0;
+}
+
 uint32_t
 tcp_loss_quota(struct zf_ctx *ctx, struct zft *ts)
 {
-	const struct tcp_loss *l = &ts->loss;
 	uint32_t pipe = tcp_loss_pipe(ts), cwnd = ts->cc.cwnd;
 	uint32_t quota = cwnd > pipe ? cwnd - pipe : 0;
 
 	/* A FIN makes a run longer than the MSS. */
-	if (zf_unlikely(quota <= ts->mss && (pipe == 0 || (l->phase == LOSS_RECOVERY && l->prr_out == 0)))) {
+	if (zf_unlikely(quota <= ts->mss && (pipe == 0 || first_in_recovery(ctx, ts)))) {
 		uint32_t i = tcp_loss_next(ctx, ts);
 
 		if (i == TCP_NONE)
@@ -65,11 +76,13 @@ sent_again(struct zf_ctx *ctx, struct zft *ts, struct tcp_txseg *g)
 		l->flags |= LF_RESCUED;
 	g->flags |= TXSEG_RETRANS | TXSEG_EVER_RETRANS;
 	if (l->phase >= LOSS_RECOVERY && l->flags & LF_UNDO) {
-		if (l->undo_bytes == 0 && ts->flags & TF_TS) {
-			l->first_ts = tcp_ts_now(ctx, ts->ts_offset);
+		struct tcp_rec *p = tcp_rec_of(ctx->tcp, ts);
+
+		if (p->undo_bytes == 0 && ts->flags & TF_TS) {
+			p->first_ts = tcp_ts_now(ctx, ts->ts_offset);
 			l->flags |= LF_EIFEL;
 		}
-		l->undo_bytes += ZF_MAX(g->len, 1u);
+		p->undo_bytes += ZF_MAX(g->len, 1u);
 	}
 	l->flags |= LF_TROUBLE;
 	ctx_count(ctx, CNT_TCP_RETRANS);
@@ -90,12 +103,13 @@ tcp_loss_sent(struct zf_ctx *ctx, struct zft *ts, uint32_t i)
 	} else {
 		l->sent_at = ctx->now;
 	}
-	if (zf_unlikely(l->phase == LOSS_RECOVERY))
-		l->prr_out += sq_span(g);
+	if (zf_unlikely(l->phase == LOSS_RECOVERY && ts->rec != TCP_NONE))
+		tcp_rec_of(ctx->tcp, ts)->prr_out += sq_span(g);
 	if (zf_unlikely(l->flags & LF_TLP_DUE)) {
-		l->flags = (uint16_t)((l->flags & ~(LF_TLP_DUE | LF_TLP_AGAIN)) | LF_TLP | LF_TROUBLE);
+		/* Only SACK has probes, and only without it does the end of a past recovery matter. */
+		l->flags = (uint16_t)((l->flags & ~(LF_TLP_DUE | LF_TLP_AGAIN | LF_REENTRY)) | LF_TLP | LF_TROUBLE);
 		l->flags |= again ? LF_TLP_AGAIN : 0;
-		l->tlp_end = seq_max(ts->snd_nxt, sq_end(g));
+		l->recover = seq_max(ts->snd_nxt, sq_end(g));
 		g->flags |= TXSEG_PROBE;
 	}
 }
@@ -104,13 +118,14 @@ void
 tcp_loss_taken_back(struct zf_ctx *ctx, struct zft *ts, uint32_t i, bool was_new)
 {
 	struct tcp_loss *l = &ts->loss;
+	struct tcp_rec *p = tcp_rec_of(ctx->tcp, ts);
 	struct tcp_txseg *g = sq_seg(ctx->tcp, i);
 
 	if (g->flags & TXSEG_PROBE)
 		l->flags &= (uint16_t)~LF_TLP;
 	g->flags &= (uint8_t)~TXSEG_PROBE;
-	if (l->phase == LOSS_RECOVERY)
-		l->prr_out -= ZF_MIN(l->prr_out, sq_span(g));
+	if (l->phase == LOSS_RECOVERY && p != NULL)
+		p->prr_out -= ZF_MIN(p->prr_out, sq_span(g));
 	if (was_new) {
 		g->n_sent = 0;
 		return;
@@ -124,8 +139,8 @@ tcp_loss_taken_back(struct zf_ctx *ctx, struct zft *ts, uint32_t i, bool was_new
 		return;
 	g->flags &= (uint8_t)~TXSEG_RETRANS;
 	l->retrans -= sq_span(g);
-	if (l->phase >= LOSS_RECOVERY)
-		l->undo_bytes -= ZF_MIN(l->undo_bytes, ZF_MAX(g->len, 1u));
+	if (l->phase >= LOSS_RECOVERY && p != NULL)
+		p->undo_bytes -= ZF_MIN(p->undo_bytes, ZF_MAX(g->len, 1u));
 	if (g->flags & TXSEG_LOST)
 		loss_mark_lost(ctx->tcp, ts, i);
 }
@@ -185,12 +200,13 @@ static enum tcp_loss_verdict
 timeout(struct zf_ctx *ctx, struct zft *ts)
 {
 	struct tcp_loss *l = &ts->loss;
-	struct tcp_cc_env e = loss_env(ctx, ts);
+	struct tcp_cc_env e;
 
 	if (ts->retries >= ctx->tcp->conf.retries)
 		return LOSS_GIVE_UP;
 	if (l->phase < LOSS_RECOVERY)
-		loss_begin_undo(ts);
+		loss_begin_undo(ctx, ts);
+	e = loss_env(ctx, ts);
 	tcp_cc_on_rto(&ts->cc, &e, loss_flight(ts), ts->backoff == 0);
 	loss_mark_all(ctx->tcp, ts);
 	l->phase = LOSS_RTO;
@@ -211,7 +227,7 @@ reorder_timeout(struct zf_ctx *ctx, struct zft *ts)
 	if (ts->loss.phase < LOSS_RECOVERY)
 		loss_enter_recovery(ctx, ts, NULL);
 	if (ts->loss.phase == LOSS_RECOVERY) {
-		loss_prr(ts, 0, false, true);
+		loss_prr(ctx, ts, 0, false, true);
 		/* There may be no further ACK to ask for it. */
 		ts->cc.cwnd = ZF_MAX(ts->cc.cwnd, tcp_loss_pipe(ts) + ts->mss);
 	}

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause
  *
  * What loss.c remembers of a connection: the state of recovery, the sums over the send queue, RACK's and the probe's
- * notes. The marks themselves are flags of the runs (tcp.h). Nobody else writes here; reading is for output, tests and
- * the dump.
+ * notes; and the record that a connection takes when more is to be remembered. The marks themselves are flags of the
+ * runs (tcp.h). Nobody else writes here; reading is for output, tests and the dump.
  */
 #ifndef ZF_TCP_LOSS_STATE_H
 #define ZF_TCP_LOSS_STATE_H
@@ -25,7 +25,7 @@ enum tcp_loss_flags {
 	LF_UNDO = 8,         /* `saved`, undo_from, undo_bytes count */
 	LF_REORDERING = 16,  /* the path was seen to reorder (RFC 8985 RACK.reordering_seen) */
 	LF_DSACK_ROUND = 32, /* dsack_round counts */
-	LF_TLP = 64,         /* a probe is out: tlp_end counts */
+	LF_TLP = 64,         /* a probe is out: `recover` says up to where */
 	LF_TLP_AGAIN = 128,  /* it was a retransmission */
 	LF_TLP_DUE = 256,    /* what is sent next is the probe */
 	LF_RESCUED = 512,    /* this recovery had its rescue retransmission */
@@ -52,11 +52,25 @@ struct tcp_loss {
 	uint32_t retrans;
 	uint16_t n_sacked;   /* runs */
 	uint16_t dupacks;    /* without SACK: segments known to have left the network */
-	uint32_t hint;       /* LF_PENDING: no run before this one waits to be sent again */
+	/* snd_nxt when recovery began (RFC 6582; RFC 6675's RecoveryPoint). While LF_TLP is set there is none: then
+	 * it is snd_nxt when the probe was sent.
+	 */
+	tcpseq_t recover;
+};
+ZF_STATIC_ASSERT(sizeof(struct tcp_loss) == 64, "part of every connection");
 
-	tcpseq_t recover;    /* snd_nxt when recovery began (RFC 6582; RFC 6675's RecoveryPoint) */
+/* What a connection needs beyond that when something is lost, and CUBIC from the first loss on: taken then, and given
+ * back when nothing in it counts any more (loss_rec.c). Without one (see tcp_rec_take()) recovery paces itself by
+ * ssthresh alone instead of PRR, nothing is undone, reordering is waited for no longer than at first, marks of
+ * congestion count each by itself, and congestion avoidance is NewReno's.
+ */
+struct tcp_rec {
+	struct tcp_cubic cubic;
+	struct tcp_cc_saved saved;
+	uint32_t owner;      /* index of the connection, or TCP_NONE */
+	uint32_t next;       /* free list */
+	uint32_t hint;       /* LF_PENDING: no run before this one waits to be sent again */
 	uint32_t prr_delivered, prr_out, prr_flight; /* RFC 9937: bytes; prr_flight is its RecoverFS */
-	tcpseq_t tlp_end;    /* snd_nxt when the probe was sent */
 	tcpseq_t dsack_round;
 	tcpseq_t ecn_end;    /* no second reduction for marks before it was reached */
 	/* What proves a recovery wrong: D-SACKs for all that was sent again, or an answer older than that. */
@@ -65,9 +79,7 @@ struct tcp_loss {
 	uint32_t undo_bytes; /* sent again and not reported as a duplicate */
 	uint32_t first_ts;   /* our timestamp of the first retransmission */
 	uint8_t reo_persist; /* recoveries until reo_mult falls back to 1 */
-	uint8_t hole[3];
-	struct tcp_cc_saved saved;
 };
-ZF_STATIC_ASSERT(sizeof(struct tcp_loss) <= 160, "part of every connection");
+ZF_STATIC_ASSERT(sizeof(struct tcp_rec) <= 144, "many connections may need one at once");
 
 #endif

@@ -11,13 +11,17 @@
 #define REO_PERSIST 16
 
 void
-loss_begin_undo(struct zft *ts)
+loss_begin_undo(struct zf_ctx *ctx, struct zft *ts)
 {
 	struct tcp_loss *l = &ts->loss;
+	struct tcp_rec *p = tcp_rec_take(ctx, ts);
+	struct tcp_cc_env e = loss_env(ctx, ts);
 
-	tcp_cc_save(&ts->cc, &l->saved);
-	l->undo_from = ts->snd_una;
-	l->undo_bytes = l->retrans;
+	if (p == NULL)
+		return;
+	tcp_cc_save(&ts->cc, &e, &p->saved);
+	p->undo_from = ts->snd_una;
+	p->undo_bytes = l->retrans;
 	l->flags = (uint16_t)((l->flags & ~LF_EIFEL) | LF_UNDO);
 }
 
@@ -31,7 +35,7 @@ undo(struct loss_ack *w)
 	/* What arrived after all was late: RACK may not know, having seen no run twice. From now on it waits. */
 	if (l->phase != LOSS_RTO)
 		l->flags |= LF_REORDERING;
-	tcp_cc_undo(&ts->cc, &e, &l->saved);
+	tcp_cc_undo(&ts->cc, &e, &tcp_rec_of(w->ctx->tcp, ts)->saved);
 	loss_unmark(w->ctx->tcp, ts);
 	l->flags &= (uint16_t)~(LF_UNDO | LF_EIFEL);
 	l->dupacks = 0;
@@ -61,26 +65,31 @@ loss_take_dsack(struct loss_ack *w, const struct tcp_sack_block *b)
 {
 	struct zft *ts = w->ts;
 	struct tcp_loss *l = &ts->loss;
+	struct tcp_rec *p;
 	tcpseq_t left;
 
 	w->d->dsack = true;
-	if ((l->flags & (LF_TLP | LF_TLP_AGAIN)) == (LF_TLP | LF_TLP_AGAIN) && seq_eq(b->right, l->tlp_end)) {
+	if ((l->flags & (LF_TLP | LF_TLP_AGAIN)) == (LF_TLP | LF_TLP_AGAIN) && seq_eq(b->right, l->recover)) {
 		/* The probe's own (7.4.2): nothing was lost. */
 		l->flags &= (uint16_t)~LF_TLP;
 		return;
 	}
-	if (!(l->flags & LF_DSACK_ROUND) || (w->d->acked != 0 && seq_geq(ts->snd_una, l->dsack_round))) {
-		l->flags |= LF_DSACK_ROUND;
-		l->dsack_round = ts->snd_nxt;
-		l->reo_mult = (uint8_t)ZF_MIN(l->reo_mult + 1, UINT8_MAX);
-		l->reo_persist = REO_PERSIST;
-	}
-	if (!(l->flags & LF_UNDO) || l->undo_bytes == 0)
+	/* What a recovery began without a record it ends without. */
+	p = l->phase < LOSS_RECOVERY ? tcp_rec_take(w->ctx, ts) : tcp_rec_of(w->ctx->tcp, ts);
+	if (p == NULL)
 		return;
-	left = seq_max(b->left, l->undo_from);
+	if (!(l->flags & LF_DSACK_ROUND) || (w->d->acked != 0 && seq_geq(ts->snd_una, p->dsack_round))) {
+		l->flags |= LF_DSACK_ROUND;
+		p->dsack_round = ts->snd_nxt;
+		l->reo_mult = (uint8_t)ZF_MIN(l->reo_mult + 1, UINT8_MAX);
+		p->reo_persist = REO_PERSIST;
+	}
+	if (!(l->flags & LF_UNDO) || p->undo_bytes == 0)
+		return;
+	left = seq_max(b->left, p->undo_from);
 	if (seq_lt(left, b->right))
-		l->undo_bytes -= ZF_MIN(l->undo_bytes, seq_sub(b->right, left));
-	if (l->undo_bytes == 0)
+		p->undo_bytes -= ZF_MIN(p->undo_bytes, seq_sub(b->right, left));
+	if (p->undo_bytes == 0)
 		undo(w);
 }
 
@@ -90,13 +99,16 @@ loss_take_tlp(struct loss_ack *w, tcpseq_t ack, bool dup)
 {
 	struct zft *ts = w->ts;
 	struct tcp_loss *l = &ts->loss;
-	struct tcp_cc_env e = loss_env(w->ctx, ts);
 
-	if (!(l->flags & LF_TLP) || seq_lt(ack, l->tlp_end))
+	if (!(l->flags & LF_TLP) || seq_lt(ack, l->recover))
 		return;
-	if (l->flags & LF_TLP_AGAIN && seq_gt(ack, l->tlp_end)) {
+	if (l->flags & LF_TLP_AGAIN && seq_gt(ack, l->recover)) {
 		uint32_t flight = seq_sub(ts->snd_nxt, ts->snd_una) + w->d->acked;
+		struct tcp_cc_env e;
 
+		if (ts->cc.kind == TCP_CC_CUBIC)
+			(void)tcp_rec_take(w->ctx, ts);
+		e = loss_env(w->ctx, ts);
 		tcp_cc_on_loss(&ts->cc, &e, ZF_MIN(flight, ts->cc.cwnd));
 		tcp_cc_on_recovered(&ts->cc, &e);
 	} else if (l->flags & LF_TLP_AGAIN && !(dup && w->d->acked == 0 && w->d->sacked == 0)) {
@@ -110,10 +122,11 @@ void
 loss_take_eifel(struct loss_ack *w, const struct tcp_opts *o)
 {
 	struct tcp_loss *l = &w->ts->loss;
+	const struct tcp_rec *p = tcp_rec_of(w->ctx->tcp, w->ts);
 
 	if (!(l->flags & LF_EIFEL))
 		return;
 	l->flags &= (uint16_t)~LF_EIFEL;
-	if (l->flags & LF_UNDO && o != NULL && o->have & TCP_OPT_TS && (int32_t)(o->ts_ecr - l->first_ts) < 0)
+	if (l->flags & LF_UNDO && o != NULL && o->have & TCP_OPT_TS && (int32_t)(o->ts_ecr - p->first_ts) < 0)
 		undo(w);
 }

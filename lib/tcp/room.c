@@ -15,6 +15,7 @@
 #define TW_PER_ZFT 64u
 #define TW_MAX     (1u << 20)
 #define SYN_MAX    (1u << 20)
+#define REC_MIN    1024u
 /* Listeners that may be gone while connections of theirs live on, each on a port of its own. */
 #define LISTEN_LEFT 1024u
 
@@ -26,6 +27,19 @@ tw_count(const struct zf_attr *attr)
 	return (uint32_t)ZF_MIN((uint64_t)attr->max_tcp_endpoints * TW_PER_ZFT, (uint64_t)TW_MAX);
 }
 
+/* Records for connections that lost something: one for each, as long as they are few; of many, not all lose something at
+ * once, and memory of an idle one is what counts.
+ */
+static uint32_t
+rec_count(const struct zf_attr *attr)
+{
+	uint32_t n = (uint32_t)attr->max_tcp_endpoints;
+
+	if (attr->tcp_loss_records >= 0)
+		return (uint32_t)ZF_MIN((int64_t)n, attr->tcp_loss_records);
+	return ZF_MIN(n, REC_MIN + n / 16);
+}
+
 struct tcp_room *
 tcp_room_take(struct arena *a, const struct zf_attr *attr, uint32_t n_bufs)
 {
@@ -35,11 +49,13 @@ tcp_room_take(struct arena *a, const struct zf_attr *attr, uint32_t n_bufs)
 	uint32_t n_segs = (uint32_t)ZF_MIN((uint64_t)n_bufs, (uint64_t)n * TCP_SNDQ_SEGS) + 2 * n;
 	/* A listener that was freed keeps its record while connections of it live. */
 	uint32_t left = n_l > 0 ? n_l + ZF_MAX(n_l, ZF_MIN(n, LISTEN_LEFT)) : 0;
+	uint32_t n_recs = rec_count(attr);
 	uint32_t slots = htab_slots(n + n_tw + n_syn), l_slots = htab_slots(left);
 	struct tcp_room *r = arena_take(a, sizeof(*r), ZF_CACHE_LINE);
 	struct zft *zfts = arena_take(a, sizeof(*zfts) * n, ZF_CACHE_LINE);
 	struct zftl *zftls = arena_take(a, sizeof(*zftls) * left, ZF_CACHE_LINE);
 	struct tcp_txseg *segs = arena_take(a, sizeof(*segs) * n_segs, ZF_CACHE_LINE);
+	struct tcp_rec *recs = arena_take(a, sizeof(*recs) * n_recs, ZF_CACHE_LINE);
 	struct htab_entry *conns = arena_take(a, sizeof(*conns) * slots, ZF_CACHE_LINE);
 	struct htab_entry *listens = arena_take(a, sizeof(*listens) * l_slots, ZF_CACHE_LINE);
 	struct tcp_tw_table *tw = arena_take(a, sizeof(*tw), ZF_CACHE_LINE);
@@ -52,6 +68,7 @@ tcp_room_take(struct arena *a, const struct zf_attr *attr, uint32_t n_bufs)
 	r->zfts = zfts;
 	r->zftls = zftls;
 	r->segs = segs;
+	r->recs = recs;
 	r->tw = tw;
 	r->ooo = ooo;
 	r->syn = syn;
@@ -60,6 +77,7 @@ tcp_room_take(struct arena *a, const struct zf_attr *attr, uint32_t n_bufs)
 	r->max_zftl = left;
 	r->max_segs = n_segs;
 	r->max_tw = n_tw;
+	r->max_rec = n_recs;
 	r->max_syn = n_syn;
 	htab_init(&r->conns, conns, slots);
 	htab_init(&r->listens, listens, l_slots);
@@ -138,6 +156,12 @@ make_lists(struct zf_ctx *ctx, struct tcp_room *r)
 	for (uint32_t i = 0; i < r->max_segs; i++)
 		r->segs[i].next = i + 1 < r->max_segs ? i + 1 : TCP_NONE;
 	r->n_free_seg = r->max_segs;
+	r->free_rec = r->max_rec > 0 ? 0 : TCP_NONE;
+	for (uint32_t i = 0; i < r->max_rec; i++) {
+		r->recs[i].owner = TCP_NONE;
+		r->recs[i].next = i + 1 < r->max_rec ? i + 1 : TCP_NONE;
+	}
+	r->n_free_rec = r->max_rec;
 }
 
 void

@@ -6,7 +6,7 @@
  * Who does what:
  *   input.c     the numbered steps of RFC 9293 3.10 for one received segment, and its cut-through (fast.h)
  *   ack.c       what an acknowledgement does: queue, window, congestion control
- *   loss.c      what was lost: scoreboard, RACK-TLP, PRR, undo
+ *   loss.c      what was lost: scoreboard, RACK-TLP, PRR, undo; loss_rec.c: the records for it
  *   output.c    what is to be sent now, and how a segment is built
  *   timer.c     what is due
  *   syn.c tw.c  connections before and after they are a struct zft
@@ -171,6 +171,9 @@ struct zft {
 	uint8_t hdr_len;      /* of a data segment, Ethernet included */
 	uint8_t l3_off;       /* of the IP header in hdr */
 	uint8_t sum_mode;     /* enum tcp_sum_mode */
+	uint8_t probes;       /* keepalive probes without an answer */
+	uint8_t error;        /* what zft_error() says: positive errno */
+	uint8_t soft_error;   /* while nothing worse has happened: what an ICMP error said (RFC 9293 3.9.2.2) */
 	uint32_t ip_sum;      /* RFC 1071 sums of the template with the changing fields 0 */
 	uint32_t l4_sum;
 	uint32_t snd_room;    /* bytes that windows and queue still let leave; fast sends count it down */
@@ -191,18 +194,18 @@ struct zft {
 	tcpseq_t iss;
 	tcpseq_t irs;
 	uint32_t ts_offset;   /* of our timestamps' clock */
-	uint64_t ts_recent_at;
 	uint64_t last_rcvd;   /* when the peer was last heard of: keepalive, idle restart is by last_sent */
+	uint32_t ts_recent_at; /* when ts_recent was new: tcp_paws_clock() */
 	uint32_t ooo_head;    /* ranges beyond rcv_nxt, see ooo.h */
 	uint32_t index;
 	uint32_t listener;    /* index of the listener it came from, or TCP_NONE */
 	uint32_t next;        /* free list, accept queue */
-	uint32_t tw;          /* the TIME-WAIT entry that carries on, or TCP_NONE */
-	uint16_t error;       /* what zft_error() says: positive errno */
-	uint16_t soft_error;  /* while nothing worse has happened: what an ICMP error said (RFC 9293 3.9.2.2) */
+	union {
+		uint32_t rec; /* in loss.c's table, or TCP_NONE */
+		uint32_t tw;  /* state TIME-WAIT: the entry that carries on, or TCP_NONE */
+	};
 	uint16_t peer_mss;
 	uint16_t rcv_mss;     /* the largest payload the peer sent, as an estimate of its MSS */
-	uint8_t probes;       /* keepalive probes without an answer */
 	uint32_t challenge_ms; /* when the last challenge ACK left (RFC 5961 7), of tcp_ts_now() */
 	struct tcp_sack_block dsack;
 } ZF_CACHE_ALIGNED;
@@ -211,7 +214,7 @@ ZF_STATIC_ASSERT(offsetof(struct zft, ctx_off) == 64, "R: what a segment is comp
 ZF_STATIC_ASSERT(offsetof(struct zft, fast_send_bytes) == 128, "R2: what it leaves behind is the next");
 ZF_STATIC_ASSERT(offsetof(struct zft, hdr) == 192, "T: what a send reads and counts is one line");
 ZF_STATIC_ASSERT(offsetof(struct zft, due) <= 264, "and its header and deadlines follow");
-ZF_STATIC_ASSERT(sizeof(struct zft) <= 704, "see doc/performance.md, memory of a connection");
+ZF_STATIC_ASSERT(sizeof(struct zft) <= 512, "see doc/performance.md, memory of a connection");
 
 struct zftl {
 	struct zf_waitable w;
@@ -258,14 +261,17 @@ struct tcp_room {
 	struct zft *zfts;
 	struct zftl *zftls;
 	struct tcp_txseg *segs;
+	struct tcp_rec *recs;   /* of connections that lost something */
 	struct tcp_tw_table *tw;
 	struct tcp_syn_table *syn;
 	struct tcp_ooo_table *ooo;
-	uint32_t max_zft, max_segs, max_tw, max_syn;
+	uint32_t max_zft, max_segs, max_tw, max_syn, max_rec;
 	uint32_t n_zftl;        /* that may be open */
 	uint32_t max_zftl;      /* records: those of freed listeners live as long as their connections */
 	uint32_t free_zft, free_zftl, free_seg;
 	uint32_t n_free_seg;
+	uint32_t free_rec, n_free_rec;
+	uint32_t rec_hand;      /* where the search for a record that can be spared goes on */
 	uint32_t open_zft;      /* used: in the application's hands or still closing */
 	uint32_t app_zft;       /* in the application's hands */
 	uint32_t busy_zft;      /* connections in a synchronized or opening state: what quiescence waits for */
@@ -303,6 +309,13 @@ static ZF_ALWAYS_INLINE struct zf_ctx *
 zft_ctx(const struct zft *ts)
 {
 	return (struct zf_ctx *)((char *)(uintptr_t)ts + ts->ctx_off);
+}
+
+/* A clock for the 24 days of PAWS: coarse (seconds), and good for 2^64 cycles. */
+static ZF_ALWAYS_INLINE uint32_t
+tcp_paws_clock(uint64_t cycles)
+{
+	return (uint32_t)(cycles >> 32);
 }
 
 static ZF_ALWAYS_INLINE struct zf_ctx *

@@ -11,6 +11,7 @@
 #include "pkt/fs.h"
 #include "tcp/conn.h"
 #include "tcp/sendq.h"
+#include "tcp/loss.h"
 
 static const char *const side_names[SIDES] = {"fast", "slow"};
 
@@ -382,6 +383,18 @@ compare_acking(struct fs *f, const struct zft *a, const struct zft *b)
 }
 
 static void
+compare_rec(struct fs *f, const struct tcp_rec *a, const struct tcp_rec *b)
+{
+	if ((a == NULL) != (b == NULL))
+		fs_fail(f, "one has a record of its losses");
+	if (a == NULL || b == NULL)
+		return;
+	EQ(cubic.w_max);
+	EQ(cubic.w_est);
+	EQ(cubic.elapsed);
+}
+
+static void
 compare_loss(struct fs *f, const struct zft *a, const struct zft *b)
 {
 	EQ(rtt.srtt);
@@ -391,9 +404,8 @@ compare_loss(struct fs *f, const struct zft *a, const struct zft *b)
 	EQ(cc.ssthresh);
 	EQ(cc.acked);
 	EQ(cc.after_rto);
-	EQ(cc.w_max);
-	EQ(cc.w_est);
-	EQ(cc.elapsed);
+	EQ(cc.epoch_on);
+	compare_rec(f, tcp_rec_of(zt_ctx(f->s[FAST].t)->tcp, a), tcp_rec_of(zt_ctx(f->s[SLOW].t)->tcp, b));
 	EQ(loss.flags);
 	EQ(loss.phase);
 	EQ(loss.rack_xmit);

@@ -352,6 +352,56 @@ PKT_TEST(tcp_sack_recovery, "RFC 6675 5, RFC 9937")
 	ps_count(s, TCP_RETRANS, 1);
 }
 
+/* The same where the records for losses have run out: half the window at once instead of proportionally, and nothing is
+ * missing in the end.
+ */
+PKT_TEST(tcp_sack_recovery_without_a_record, "RFC 6675 5, attribute tcp_loss_records")
+{
+	struct ps *s = EST(.attrs = "tcp_loss_records=0;" RENO, .peer_sack = true);
+
+	send_segs(s, 40);
+	segs(s, 0, 10); /* 0 is lost */
+	sack(s, .1, 0, 1, 2);
+	segs(s, 10, 11);
+	sack(s, 0, 0, 1, 3);
+	segs(s, 11, 12);
+	ps_count(s, TCP_LOSS_NO_RECORD, 0);
+	sack(s, 0, 0, 1, 4); /* three segments above it */
+	segs(s, 0, 1);
+	PS_EQ(s, ps_probe(s)->recovery, ZT_TCP_RECOVERY);
+	PS_EQ(s, ps_probe(s)->ssthresh, 5000);
+	ps_count(s, TCP_LOSS_NO_RECORD, 1);
+	/* From nine in flight to five: nothing leaves before. */
+	sack(s, .001, 0, 1, 5);
+	sack(s, .001, 0, 1, 6);
+	sack(s, .001, 0, 1, 7);
+	sack(s, .001, 0, 1, 8);
+	sack(s, .001, 0, 1, 9);
+	segs(s, 12, 13);
+	sack(s, .001, 0, 1, 10);
+	segs(s, 13, 14);
+	ack(s, .094, 12);
+	PS_EQ(s, ps_probe(s)->recovery, ZT_TCP_OPEN);
+	PS_EQ(s, ps_probe(s)->cwnd, 5000);
+	segs(s, 14, 17);
+	ps_count(s, TCP_RETRANS, 1);
+	ps_count(s, TCP_LOSS_NO_RECORD, 0); /* no more than once */
+}
+
+/* CUBIC keeps its record from a loss on; without one it grows as NewReno does, and falls to half. */
+PKT_TEST(tcp_cubic_without_a_record, "RFC 9438, attribute tcp_loss_records")
+{
+	struct ps *s = EST(.attrs = "tcp_loss_records=0", .peer_sack = true);
+
+	send_segs(s, 40);
+	segs(s, 0, 10);
+	sack(s, .1, 0, 1, 4);
+	segs(s, 0, 1);
+	PS_EQ(s, ps_probe(s)->recovery, ZT_TCP_RECOVERY);
+	PS_EQ(s, ps_probe(s)->ssthresh, 5000);
+	ps_count(s, TCP_LOSS_NO_RECORD, 1);
+}
+
 PKT_TEST(tcp_sacked_segments_are_not_sent_again, "RFC 6675 5, RFC 2018 5")
 {
 	struct ps *s = EST(.attrs = RENO, .peer_sack = true);

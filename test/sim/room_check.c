@@ -21,7 +21,7 @@ static const struct zft *volatile looked_at;
 	} while (0)
 
 struct sums {
-	uint32_t used, busy, app, pending, owed, segs, seg_bufs, rx;
+	uint32_t used, busy, app, pending, owed, segs, seg_bufs, rx, recs;
 };
 
 static bool
@@ -125,6 +125,10 @@ check_zft(struct zf_ctx *ctx, struct zft *ts, struct sums *s)
 	s->owed += (ts->flags & TF_OWED) != 0;
 	s->rx += ts->rxq_pkts + (ts->ooo_head != TCP_NONE ? tcp_ooo_bufs(r->ooo, ts->ooo_head) : 0);
 	s->segs += ts->sq_segs;
+	if (ts->state != TCP_TIME_WAIT && ts->rec != TCP_NONE) {
+		CHECK(ts->rec < r->max_rec && r->recs[ts->rec].owner == ts->index && is_synchronized(ts));
+		s->recs++;
+	}
 	for (uint32_t i = ts->sq_head; i != TCP_NONE; i = r->segs[i].next)
 		s->seg_bufs += r->segs[i].m != NULL;
 	if (!(ts->flags & TF_HANDLE))
@@ -166,6 +170,11 @@ room_check(struct zf_ctx *ctx)
 	for (uint32_t i = r->free_seg; i != TCP_NONE; i = r->segs[i].next)
 		CHECK(++n <= r->n_free_seg && r->segs[i].m == NULL);
 	CHECK(n == r->n_free_seg);
+	CHECK(s.recs + r->n_free_rec == r->max_rec);
+	n = 0;
+	for (uint32_t i = r->free_rec; i != TCP_NONE; i = r->recs[i].next)
+		CHECK(++n <= r->n_free_rec && r->recs[i].owner == TCP_NONE);
+	CHECK(n == r->n_free_rec);
 	CHECK(check_bug_count == 0);
 }
 
@@ -199,6 +208,7 @@ room_is_empty(const struct zf_ctx *ctx)
 
 	if (r->open_zft == 0 && r->busy_zft == 0 && r->app_zft == 0 && r->n_free_seg == r->max_segs &&
 	    r->tx_held == 0 && r->tw->n == 0 && syn == 0 && r->pend_head == TCP_NONE && r->owed_head == TCP_NONE &&
+	    r->n_free_rec == r->max_rec &&
 	    ctx->rx_held == 0)
 		return true;
 	fprintf(stderr,

@@ -176,7 +176,8 @@ draw_attrs(struct sim_case *k, uint32_t i, uint32_t zockets)
 		 "tcp_rx_window=%u;tcp_delayed_ack=%u;tcp_delack_ms=%u;tcp_timestamps=%u;tcp_ecn=%u;tcp_cc=%s;"
 		 "tcp_initial_cwnd=%u;tcp_fast_path=%u;tcp_syn_cookies=%u;tcp_rto_min_ms=%u;tcp_retries=%u;"
 		 "tcp_syn_retries=15;tcp_synack_retries=15;tcp_timewait_ms=%u;tcp_finwait_ms=60000;"
-		 "tcp_keepalive=%u;tcp_keepalive_time_ms=5000;tcp_keepalive_intvl_ms=1000;tcp_keepalive_probes=100",
+		 "tcp_keepalive=%u;tcp_keepalive_time_ms=5000;tcp_keepalive_intvl_ms=1000;tcp_keepalive_probes=100;"
+		 "tcp_loss_records=%d",
 		 i == 0 ? 'a' : 'b', i + 1, (uint32_t)(sim_chance(k, 300000) ? sim_pick_log(k, 128, 600) : 4096),
 		 1u << sim_pick(k, 6, 9), 1u << sim_pick(k, 6, 9), (uint32_t)sim_pick(k, 1, 9), zockets,
 		 backlog, (uint32_t)sim_pick_log(k, 2000, 4000000), sim_chance(k, 800000),
@@ -184,7 +185,7 @@ draw_attrs(struct sim_case *k, uint32_t i, uint32_t zockets)
 		 ccs[sim_pick(k, 0, 1)], sim_chance(k, 300000) ? (uint32_t)sim_pick_log(k, 1, 200000) : 0,
 		 sim_chance(k, 800000), k->cookies,
 		 sim_chance(k, 500000) ? 200 : (uint32_t)sim_pick(k, 5, 1000), 60u, k->short_tw ? 100 : 60000,
-		 sim_chance(k, 200000));
+		 sim_chance(k, 200000), sim_chance(k, 250000) ? (int)sim_pick(k, 0, 1) : -1);
 	return attrs[i];
 }
 

@@ -20,6 +20,7 @@ static struct {
 	struct tcp_room room;
 	struct wheel wheel;
 	struct zft ts;
+	struct tcp_rec rec; /* there is one; none if room.max_rec is 0 */
 	struct tcp_txseg segs[SEGS];
 	uint64_t counters[CNT__N];
 	struct tcp_delivery d;
@@ -45,6 +46,12 @@ bench_init(uint32_t flags, uint32_t iss)
 	b.room.max_segs = b.room.n_free_seg = SEGS;
 	for (uint32_t i = 0; i < SEGS; i++)
 		b.segs[i].next = i + 1 < SEGS ? i + 1 : TCP_NONE;
+	b.room.zfts = &b.ts;
+	b.room.max_zft = 1;
+	b.room.recs = &b.rec;
+	b.room.max_rec = b.room.n_free_rec = 1;
+	b.rec.owner = b.rec.next = TCP_NONE;
+	b.ts.rec = TCP_NONE;
 	b.room.conf.rtt = lim;
 	b.room.conf.retries = 3;
 	b.room.conf.ms_mult = UINT64_MAX / MS;

@@ -126,7 +126,8 @@ defaults_are_those_of_the_guide(void)
 		{"tcp_rto_max_ms", 120000}, {"tcp_delack_ms", 40}, {"tcp_rx_window", 262144},
 		{"tcp_syn_cookies", 1}, {"tcp_keepalive", 0}, {"tcp_keepalive_time_ms", 7200000},
 		{"tcp_keepalive_intvl_ms", 75000}, {"tcp_keepalive_probes", 9}, {"tcp_ecn", 0}, {"tcp_dscp", 0},
-		{"udp_dscp", 0}, {"fd_poll_interval_us", 100}, {"capture_bytes", 0}, {"tcp_fast_path", 1}, {"vlan", 0},
+		{"udp_dscp", 0}, {"fd_poll_interval_us", 100}, {"capture_bytes", 0}, {"tcp_fast_path", 1},
+		{"tcp_loss_records", -1}, {"vlan", 0},
 	};
 	static const struct {
 		const char *name;

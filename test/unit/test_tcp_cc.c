@@ -13,6 +13,20 @@
 #define MSS 1448u
 #define HZ  2600000000ull
 
+/* Congestion control of a connection that has its record. */
+struct conn {
+	struct tcp_cc c;
+	struct tcp_cubic q;
+};
+#define WITH(x, e) ((e)->cubic = &(x)->q, &(x)->c)
+
+static void
+init(struct conn *cc, int kind, uint32_t iw_bytes)
+{
+	*cc = (struct conn){0};
+	tcp_cc_init(&cc->c, (enum tcp_cc_kind)kind, iw_bytes);
+}
+
 static struct tcp_cc_env
 env_of(uint64_t hz, double rtt_s, uint32_t mss)
 {
@@ -21,26 +35,26 @@ env_of(uint64_t hz, double rtt_s, uint32_t mss)
 
 /* A path that is full all the time, for @s seconds: an ACK for each segment, a window of them in each round trip. */
 static void
-acks_for(struct tcp_cc *cc, struct tcp_cc_env *e, double s)
+acks_for(struct conn *cc, struct tcp_cc_env *e, double s)
 {
 	uint64_t end = e->now + (uint64_t)(s * (double)e->hz);
 	double part = 0;
 
 	while (e->now < end) {
-		part += (double)e->srtt * e->mss / cc->cwnd;
+		part += (double)e->srtt * e->mss / cc->c.cwnd;
 		e->now += (uint64_t)part;
 		part -= floor(part);
-		tcp_cc_on_ack(cc, e, e->mss, true);
+		tcp_cc_on_ack(WITH(cc, e), e, e->mss, true);
 	}
 }
 
 /* A loss with everything in flight, @wmax bytes of it, and the recovery. */
 static void
-lose_at(struct tcp_cc *cc, const struct tcp_cc_env *e, uint32_t wmax)
+lose_at(struct conn *cc, struct tcp_cc_env *e, uint32_t wmax)
 {
-	cc->cwnd = wmax;
-	tcp_cc_on_loss(cc, e, wmax);
-	tcp_cc_on_recovered(cc, e);
+	cc->c.cwnd = wmax;
+	tcp_cc_on_loss(WITH(cc, e), e, wmax);
+	tcp_cc_on_recovered(WITH(cc, e), e);
 }
 
 static bool
@@ -57,26 +71,26 @@ static void
 slow_start_counts_bytes(void)
 {
 	struct tcp_cc_env e = env_of(HZ, .05, MSS);
-	struct tcp_cc cc;
+	struct conn cc;
 
 	for (int kind = TCP_CC_CUBIC; kind <= TCP_CC_NEWRENO; kind++) {
-		tcp_cc_init(&cc, kind, 10 * MSS);
-		CU_ASSERT(cc.cwnd == 10 * MSS && cc.ssthresh == TCP_CWND_MAX && tcp_cc_in_slow_start(&cc));
-		tcp_cc_on_ack(&cc, &e, MSS, true);
-		CU_ASSERT_EQUAL(cc.cwnd, 11 * MSS);
-		tcp_cc_on_ack(&cc, &e, 2 * MSS, true);
-		CU_ASSERT_EQUAL(cc.cwnd, 13 * MSS);
+		init(&cc, kind, 10 * MSS);
+		CU_ASSERT(cc.c.cwnd == 10 * MSS && cc.c.ssthresh == TCP_CWND_MAX && tcp_cc_in_slow_start(&cc.c));
+		tcp_cc_on_ack(WITH(&cc, &e), &e, MSS, true);
+		CU_ASSERT_EQUAL(cc.c.cwnd, 11 * MSS);
+		tcp_cc_on_ack(WITH(&cc, &e), &e, 2 * MSS, true);
+		CU_ASSERT_EQUAL(cc.c.cwnd, 13 * MSS);
 		/* RFC 3465 2.2: split ACKs gain nothing, stretched ones two segments. */
-		tcp_cc_on_ack(&cc, &e, 100, true);
-		CU_ASSERT_EQUAL(cc.cwnd, 13 * MSS + 100);
-		tcp_cc_on_ack(&cc, &e, 9 * MSS, true);
-		CU_ASSERT_EQUAL(cc.cwnd, 15 * MSS + 100);
-		tcp_cc_on_ack(&cc, &e, 2 * MSS, false);
-		CU_ASSERT_EQUAL(cc.cwnd, 15 * MSS + 100);
+		tcp_cc_on_ack(WITH(&cc, &e), &e, 100, true);
+		CU_ASSERT_EQUAL(cc.c.cwnd, 13 * MSS + 100);
+		tcp_cc_on_ack(WITH(&cc, &e), &e, 9 * MSS, true);
+		CU_ASSERT_EQUAL(cc.c.cwnd, 15 * MSS + 100);
+		tcp_cc_on_ack(WITH(&cc, &e), &e, 2 * MSS, false);
+		CU_ASSERT_EQUAL(cc.c.cwnd, 15 * MSS + 100);
 		/* Not beyond ssthresh. */
-		cc.ssthresh = cc.cwnd + 10;
-		tcp_cc_on_ack(&cc, &e, MSS, true);
-		CU_ASSERT(cc.cwnd == cc.ssthresh && !tcp_cc_in_slow_start(&cc));
+		cc.c.ssthresh = cc.c.cwnd + 10;
+		tcp_cc_on_ack(WITH(&cc, &e), &e, MSS, true);
+		CU_ASSERT(cc.c.cwnd == cc.c.ssthresh && !tcp_cc_in_slow_start(&cc.c));
 	}
 }
 
@@ -84,36 +98,36 @@ static void
 newreno_grows_a_segment_per_window(void)
 {
 	struct tcp_cc_env e = env_of(HZ, .05, MSS);
-	struct tcp_cc cc;
+	struct conn cc;
 
-	tcp_cc_init(&cc, TCP_CC_NEWRENO, 10 * MSS);
-	cc.ssthresh = 10 * MSS;
+	init(&cc, TCP_CC_NEWRENO, 10 * MSS);
+	cc.c.ssthresh = 10 * MSS;
 	for (int i = 1; i <= 9; i++)
-		tcp_cc_on_ack(&cc, &e, MSS, true);
-	CU_ASSERT_EQUAL(cc.cwnd, 10 * MSS);
-	tcp_cc_on_ack(&cc, &e, MSS, true);
-	CU_ASSERT_EQUAL(cc.cwnd, 11 * MSS);
+		tcp_cc_on_ack(WITH(&cc, &e), &e, MSS, true);
+	CU_ASSERT_EQUAL(cc.c.cwnd, 10 * MSS);
+	tcp_cc_on_ack(WITH(&cc, &e), &e, MSS, true);
+	CU_ASSERT_EQUAL(cc.c.cwnd, 11 * MSS);
 	/* The same in bytes, whatever the ACKs look like. */
 	for (int i = 0; i < 11; i++)
 		for (int k = 0; k < 8; k++)
-			tcp_cc_on_ack(&cc, &e, MSS / 8, true);
-	CU_ASSERT_EQUAL(cc.cwnd, 12 * MSS);
-	tcp_cc_on_ack(&cc, &e, 12 * MSS, true);
-	CU_ASSERT_EQUAL(cc.cwnd, 13 * MSS);
+			tcp_cc_on_ack(WITH(&cc, &e), &e, MSS / 8, true);
+	CU_ASSERT_EQUAL(cc.c.cwnd, 12 * MSS);
+	tcp_cc_on_ack(WITH(&cc, &e), &e, 12 * MSS, true);
+	CU_ASSERT_EQUAL(cc.c.cwnd, 13 * MSS);
 	/* Nothing while something else is the limit, and nothing saved up in that time. */
 	for (int i = 0; i < 100; i++)
-		tcp_cc_on_ack(&cc, &e, MSS, false);
-	CU_ASSERT_EQUAL(cc.cwnd, 13 * MSS);
+		tcp_cc_on_ack(WITH(&cc, &e), &e, MSS, false);
+	CU_ASSERT_EQUAL(cc.c.cwnd, 13 * MSS);
 	acks_for(&cc, &e, 100 * .05);
-	CU_ASSERT(close_to(cc.cwnd, 113.0 * MSS, .02));
+	CU_ASSERT(close_to(cc.c.cwnd, 113.0 * MSS, .02));
 	/* One ACK for many windows is worth one segment, and one window for later. */
-	cc.cwnd = 10 * MSS;
-	cc.acked = 0;
-	tcp_cc_on_ack(&cc, &e, 100 * MSS, true);
-	CU_ASSERT_EQUAL(cc.cwnd, 11 * MSS);
+	cc.c.cwnd = 10 * MSS;
+	cc.c.acked = 0;
+	tcp_cc_on_ack(WITH(&cc, &e), &e, 100 * MSS, true);
+	CU_ASSERT_EQUAL(cc.c.cwnd, 11 * MSS);
 	for (int i = 0; i < 12; i++)
-		tcp_cc_on_ack(&cc, &e, MSS, true);
-	CU_ASSERT_EQUAL(cc.cwnd, 12 * MSS);
+		tcp_cc_on_ack(WITH(&cc, &e), &e, MSS, true);
+	CU_ASSERT_EQUAL(cc.c.cwnd, 12 * MSS);
 }
 
 static void
@@ -121,23 +135,23 @@ losses_set_the_threshold(void)
 {
 	struct tcp_cc_env e = env_of(HZ, .05, MSS);
 	static const uint32_t keep[] = {[TCP_CC_CUBIC] = 70 * MSS, [TCP_CC_NEWRENO] = 50 * MSS};
-	struct tcp_cc cc;
+	struct conn cc;
 
 	for (int kind = TCP_CC_CUBIC; kind <= TCP_CC_NEWRENO; kind++) {
-		tcp_cc_init(&cc, kind, 120 * MSS);
-		tcp_cc_on_loss(&cc, &e, 100 * MSS);
-		CU_ASSERT(cc.cwnd == 120 * MSS && cc.ssthresh == keep[kind]);
-		cc.cwnd = 3; /* recovery may do that */
-		tcp_cc_on_recovered(&cc, &e);
-		CU_ASSERT(cc.cwnd == keep[kind] && !tcp_cc_in_slow_start(&cc));
-		tcp_cc_on_loss(&cc, &e, MSS);
-		CU_ASSERT_EQUAL(cc.ssthresh, 2 * MSS);
-		tcp_cc_on_recovered(&cc, &e);
-		CU_ASSERT_EQUAL(cc.cwnd, 2 * MSS);
+		init(&cc, kind, 120 * MSS);
+		tcp_cc_on_loss(WITH(&cc, &e), &e, 100 * MSS);
+		CU_ASSERT(cc.c.cwnd == 120 * MSS && cc.c.ssthresh == keep[kind]);
+		cc.c.cwnd = 3; /* recovery may do that */
+		tcp_cc_on_recovered(WITH(&cc, &e), &e);
+		CU_ASSERT(cc.c.cwnd == keep[kind] && !tcp_cc_in_slow_start(&cc.c));
+		tcp_cc_on_loss(WITH(&cc, &e), &e, MSS);
+		CU_ASSERT_EQUAL(cc.c.ssthresh, 2 * MSS);
+		tcp_cc_on_recovered(WITH(&cc, &e), &e);
+		CU_ASSERT_EQUAL(cc.c.cwnd, 2 * MSS);
 		/* A mark acts at once. */
-		tcp_cc_init(&cc, kind, 100 * MSS);
-		tcp_cc_on_ecn(&cc, &e, 100 * MSS);
-		CU_ASSERT(cc.cwnd == keep[kind] && cc.ssthresh == keep[kind]);
+		init(&cc, kind, 100 * MSS);
+		tcp_cc_on_ecn(WITH(&cc, &e), &e, 100 * MSS);
+		CU_ASSERT(cc.c.cwnd == keep[kind] && cc.c.ssthresh == keep[kind]);
 	}
 }
 
@@ -146,24 +160,24 @@ timeouts_start_over(void)
 {
 	struct tcp_cc_env e = env_of(HZ, .05, MSS);
 	static const uint32_t keep[] = {[TCP_CC_CUBIC] = 70 * MSS, [TCP_CC_NEWRENO] = 50 * MSS};
-	struct tcp_cc cc;
+	struct conn cc;
 
 	for (int kind = TCP_CC_CUBIC; kind <= TCP_CC_NEWRENO; kind++) {
-		tcp_cc_init(&cc, kind, 100 * MSS);
-		tcp_cc_on_rto(&cc, &e, 100 * MSS, true);
-		CU_ASSERT(cc.cwnd == MSS && cc.ssthresh == keep[kind]);
+		init(&cc, kind, 100 * MSS);
+		tcp_cc_on_rto(WITH(&cc, &e), &e, 100 * MSS, true);
+		CU_ASSERT(cc.c.cwnd == MSS && cc.c.ssthresh == keep[kind]);
 		/* RFC 5681 3.1: held for further ones of the same data, of which one segment is in flight by now. */
-		tcp_cc_on_rto(&cc, &e, MSS, false);
-		CU_ASSERT(cc.cwnd == MSS && cc.ssthresh == keep[kind]);
+		tcp_cc_on_rto(WITH(&cc, &e), &e, MSS, false);
+		CU_ASSERT(cc.c.cwnd == MSS && cc.c.ssthresh == keep[kind]);
 		/* RFC 3465 2.3: one segment per ACK until this slow start ends. */
-		tcp_cc_on_ack(&cc, &e, 2 * MSS, true);
-		CU_ASSERT_EQUAL(cc.cwnd, 2 * MSS);
-		while (tcp_cc_in_slow_start(&cc))
-			tcp_cc_on_ack(&cc, &e, 2 * MSS, true);
-		CU_ASSERT_EQUAL(cc.cwnd, keep[kind]);
-		cc.ssthresh = TCP_CWND_MAX;
-		tcp_cc_on_ack(&cc, &e, 2 * MSS, true);
-		CU_ASSERT_EQUAL(cc.cwnd, keep[kind] + 2 * MSS);
+		tcp_cc_on_ack(WITH(&cc, &e), &e, 2 * MSS, true);
+		CU_ASSERT_EQUAL(cc.c.cwnd, 2 * MSS);
+		while (tcp_cc_in_slow_start(&cc.c))
+			tcp_cc_on_ack(WITH(&cc, &e), &e, 2 * MSS, true);
+		CU_ASSERT_EQUAL(cc.c.cwnd, keep[kind]);
+		cc.c.ssthresh = TCP_CWND_MAX;
+		tcp_cc_on_ack(WITH(&cc, &e), &e, 2 * MSS, true);
+		CU_ASSERT_EQUAL(cc.c.cwnd, keep[kind] + 2 * MSS);
 	}
 }
 
@@ -171,22 +185,22 @@ static void
 idleness_restarts(void)
 {
 	struct tcp_cc_env e = env_of(HZ, .05, MSS);
-	struct tcp_cc cc;
+	struct conn cc;
 
 	for (int kind = TCP_CC_CUBIC; kind <= TCP_CC_NEWRENO; kind++) {
-		tcp_cc_init(&cc, kind, 100 * MSS);
-		cc.ssthresh = 20 * MSS;
-		tcp_cc_on_idle(&cc, &e, 10 * MSS, HZ / 5, HZ / 5);
-		CU_ASSERT(cc.cwnd == 100 * MSS && cc.ssthresh == 20 * MSS);
-		tcp_cc_on_idle(&cc, &e, 10 * MSS, HZ / 5 + 1, HZ / 5);
-		CU_ASSERT(cc.cwnd == 10 * MSS && cc.ssthresh == 75 * MSS);
+		init(&cc, kind, 100 * MSS);
+		cc.c.ssthresh = 20 * MSS;
+		tcp_cc_on_idle(WITH(&cc, &e), &e, 10 * MSS, HZ / 5, HZ / 5);
+		CU_ASSERT(cc.c.cwnd == 100 * MSS && cc.c.ssthresh == 20 * MSS);
+		tcp_cc_on_idle(WITH(&cc, &e), &e, 10 * MSS, HZ / 5 + 1, HZ / 5);
+		CU_ASSERT(cc.c.cwnd == 10 * MSS && cc.c.ssthresh == 75 * MSS);
 		/* Never upwards. */
-		cc.cwnd = 4 * MSS;
-		tcp_cc_on_idle(&cc, &e, 10 * MSS, HZ, HZ / 5);
-		CU_ASSERT(cc.cwnd == 4 * MSS && cc.ssthresh == 75 * MSS);
-		tcp_cc_init(&cc, kind, 100 * MSS);
-		tcp_cc_on_idle(&cc, &e, 10 * MSS, HZ, HZ / 5);
-		CU_ASSERT_EQUAL(cc.ssthresh, TCP_CWND_MAX);
+		cc.c.cwnd = 4 * MSS;
+		tcp_cc_on_idle(WITH(&cc, &e), &e, 10 * MSS, HZ, HZ / 5);
+		CU_ASSERT(cc.c.cwnd == 4 * MSS && cc.c.ssthresh == 75 * MSS);
+		init(&cc, kind, 100 * MSS);
+		tcp_cc_on_idle(WITH(&cc, &e), &e, 10 * MSS, HZ, HZ / 5);
+		CU_ASSERT_EQUAL(cc.c.ssthresh, TCP_CWND_MAX);
 	}
 }
 
@@ -221,16 +235,16 @@ cubic_follows_its_curve(void)
 		struct tcp_cc_env e = env_of(rows[i].hz, rows[i].rtt, rows[i].mss);
 		double wmax = rows[i].wmax, k = plateau_after(wmax, wmax * .7), t, worst = 0;
 		uint64_t start;
-		struct tcp_cc cc;
+		struct conn cc;
 
-		tcp_cc_init(&cc, TCP_CC_CUBIC, 10 * e.mss);
+		init(&cc, TCP_CC_CUBIC, 10 * e.mss);
 		lose_at(&cc, &e, rows[i].wmax * e.mss);
 		start = e.now;
 		acks_for(&cc, &e, rows[i].rtt);
-		CU_ASSERT(fabs(cc.k / 1024.0 - k) < 2 / 1024.0);
+		CU_ASSERT(fabs(cc.q.k / 1024.0 - k) < 2 / 1024.0);
 		do {
 			t = (double)(e.now - start) / (double)e.hz;
-			worst = fmax(worst, fabs((double)cc.cwnd / e.mss / w_cubic(t, wmax, k) - 1));
+			worst = fmax(worst, fabs((double)cc.c.cwnd / e.mss / w_cubic(t, wmax, k) - 1));
 			acks_for(&cc, &e, rows[i].rtt);
 		} while (t < 1.8 * k);
 		if (worst > .02)
@@ -246,17 +260,17 @@ static void
 cubic_is_no_slower_than_reno(void)
 {
 	struct tcp_cc_env e = env_of(HZ, .001, MSS);
-	struct tcp_cc cc;
+	struct conn cc;
 	double worst = 0;
 
-	tcp_cc_init(&cc, TCP_CC_CUBIC, 10 * MSS);
+	init(&cc, TCP_CC_CUBIC, 10 * MSS);
 	lose_at(&cc, &e, 60 * MSS);
 	for (int n = 0; n < 80; n++) {
 		double want = 42 + n * 9 / 17., up = (60 - 42) * 17 / 9.;
 
 		if (n > up)
 			want = 60 + (n - up);
-		worst = fmax(worst, fabs(cc.cwnd / (double)MSS / want - 1));
+		worst = fmax(worst, fabs(cc.c.cwnd / (double)MSS / want - 1));
 		acks_for(&cc, &e, .001);
 	}
 	CU_ASSERT(worst <= .02);
@@ -310,32 +324,32 @@ cubic_agrees_with_the_model(void)
 		struct tcp_cc_env e = env_of(HZ, .002 * pow(1.6, path), MSS);
 		double rtt = .002 * pow(1.6, path), worst = 0, seen = 0;
 		struct model m = {.cwnd = 500};
-		struct tcp_cc cc;
+		struct conn cc;
 
-		tcp_cc_init(&cc, TCP_CC_CUBIC, 500 * MSS);
+		init(&cc, TCP_CC_CUBIC, 500 * MSS);
 		for (int tooth = 0; tooth < 12; tooth++) {
 			double len = rtt * 20 + (double)(rng_next64(&r) % 1000) / 100, t = 0;
 
 			/* The model and we start each tooth alike: no sum of errors. */
-			m.cwnd = fmin(cc.cwnd / (double)MSS, 3000);
-			cc.cwnd = (uint32_t)lround(m.cwnd * MSS);
-			m.w_max = cc.w_max / (double)MSS;
+			m.cwnd = fmin(cc.c.cwnd / (double)MSS, 3000);
+			cc.c.cwnd = (uint32_t)lround(m.cwnd * MSS);
+			m.w_max = cc.q.w_max / (double)MSS;
 			model_loss(&m, tooth % 5 == 4);
 			if (tooth % 5 == 4) {
-				tcp_cc_on_rto(&cc, &e, cc.cwnd, true);
-				while (tcp_cc_in_slow_start(&cc))
-					tcp_cc_on_ack(&cc, &e, MSS, true);
+				tcp_cc_on_rto(WITH(&cc, &e), &e, cc.c.cwnd, true);
+				while (tcp_cc_in_slow_start(&cc.c))
+					tcp_cc_on_ack(WITH(&cc, &e), &e, MSS, true);
 			} else {
-				lose_at(&cc, &e, cc.cwnd);
+				lose_at(&cc, &e, cc.c.cwnd);
 			}
 			while (t < len && m.cwnd < 20000) {
 				double segs = (double)(1 + rng_next64(&r) % 3), dt = rtt * segs / m.cwnd;
 
 				e.now += (uint64_t)(dt * (double)HZ);
 				t += dt;
-				tcp_cc_on_ack(&cc, &e, (uint32_t)segs * MSS, true);
+				tcp_cc_on_ack(WITH(&cc, &e), &e, (uint32_t)segs * MSS, true);
 				model_ack(&m, dt, rtt, segs);
-				worst = fmax(worst, fabs(cc.cwnd / (double)MSS / m.cwnd - 1));
+				worst = fmax(worst, fabs(cc.c.cwnd / (double)MSS / m.cwnd - 1));
 				seen++;
 			}
 		}
@@ -350,50 +364,50 @@ static void
 cubic_aims_within_bounds(void)
 {
 	struct tcp_cc_env e = env_of(HZ, .1, MSS);
-	struct tcp_cc cc;
+	struct conn cc;
 	uint32_t before;
 
-	tcp_cc_init(&cc, TCP_CC_CUBIC, 1000 * MSS);
-	tcp_cc_on_loss(&cc, &e, 20 * MSS);
-	tcp_cc_on_recovered(&cc, &e);
+	init(&cc, TCP_CC_CUBIC, 1000 * MSS);
+	tcp_cc_on_loss(WITH(&cc, &e), &e, 20 * MSS);
+	tcp_cc_on_recovered(WITH(&cc, &e), &e);
 	acks_for(&cc, &e, .1);
 	for (int n = 0; n < 5; n++) {
-		before = cc.cwnd;
+		before = cc.c.cwnd;
 		for (uint32_t acked = 0; acked < before; acked += MSS) {
 			e.now += HZ / 200;
-			tcp_cc_on_ack(&cc, &e, MSS, true);
+			tcp_cc_on_ack(WITH(&cc, &e), &e, MSS, true);
 		}
-		CU_ASSERT(cc.cwnd > before + before / 4 && cc.cwnd <= before + before / 2 + MSS);
+		CU_ASSERT(cc.c.cwnd > before + before / 4 && cc.c.cwnd <= before + before / 2 + MSS);
 	}
 	/* An epoch of years. */
 	lose_at(&cc, &e, 1000 * MSS);
 	acks_for(&cc, &e, 1);
-	cc.elapsed = 1ull << 60;
-	before = cc.cwnd;
+	cc.q.elapsed = 1ull << 60;
+	before = cc.c.cwnd;
 	acks_for(&cc, &e, .1);
-	CU_ASSERT(cc.cwnd > before + before / 4);
+	CU_ASSERT(cc.c.cwnd > before + before / 4);
 }
 
 static void
 cubic_converges_fast(void)
 {
 	struct tcp_cc_env e = env_of(HZ, .1, MSS);
-	struct tcp_cc cc;
+	struct conn cc;
 
-	tcp_cc_init(&cc, TCP_CC_CUBIC, 10 * MSS);
+	init(&cc, TCP_CC_CUBIC, 10 * MSS);
 	lose_at(&cc, &e, 1000 * MSS);
-	CU_ASSERT_EQUAL(cc.w_max, 1000 * MSS);
+	CU_ASSERT_EQUAL(cc.q.w_max, 1000 * MSS);
 	acks_for(&cc, &e, 3);
 	/* 4.7: it did not get back, so it leaves room: the next plateau is below. */
-	CU_ASSERT(cc.cwnd > 900 * MSS && cc.cwnd < 1000 * MSS);
+	CU_ASSERT(cc.c.cwnd > 900 * MSS && cc.c.cwnd < 1000 * MSS);
 	lose_at(&cc, &e, 900 * MSS);
-	CU_ASSERT(close_to(cc.w_max, .85 * 900 * MSS, .001));
+	CU_ASSERT(close_to(cc.q.w_max, .85 * 900 * MSS, .001));
 	acks_for(&cc, &e, plateau_after(.85 * 900, .7 * 900));
-	CU_ASSERT(close_to(cc.cwnd, .85 * 900 * MSS, .01));
+	CU_ASSERT(close_to(cc.c.cwnd, .85 * 900 * MSS, .01));
 	/* Beyond it, the full height counts. */
 	acks_for(&cc, &e, 10);
-	lose_at(&cc, &e, cc.cwnd);
-	CU_ASSERT_EQUAL(cc.w_max, cc.w_prior);
+	lose_at(&cc, &e, cc.c.cwnd);
+	CU_ASSERT_EQUAL(cc.q.w_max, cc.q.w_prior);
 }
 
 /* 4.8: from a plateau at the window where slow start ended. */
@@ -401,16 +415,16 @@ static void
 cubic_after_a_timeout_starts_on_a_plateau(void)
 {
 	struct tcp_cc_env e = env_of(HZ, .1, MSS);
-	struct tcp_cc cc;
+	struct conn cc;
 	uint64_t start;
 
-	tcp_cc_init(&cc, TCP_CC_CUBIC, 1000 * MSS);
-	tcp_cc_on_rto(&cc, &e, 1000 * MSS, true);
-	while (tcp_cc_in_slow_start(&cc))
-		tcp_cc_on_ack(&cc, &e, MSS, true);
+	init(&cc, TCP_CC_CUBIC, 1000 * MSS);
+	tcp_cc_on_rto(WITH(&cc, &e), &e, 1000 * MSS, true);
+	while (tcp_cc_in_slow_start(&cc.c))
+		tcp_cc_on_ack(WITH(&cc, &e), &e, MSS, true);
 	start = e.now;
 	for (double t = 0; t < 12; t = (double)(e.now - start) / HZ) {
-		CU_ASSERT(close_to(cc.cwnd, w_cubic(t, 700, 0) * MSS, .02));
+		CU_ASSERT(close_to(cc.c.cwnd, w_cubic(t, 700, 0) * MSS, .02));
 		acks_for(&cc, &e, .1);
 	}
 }
@@ -420,11 +434,11 @@ static void
 cubic_does_not_count_pauses(void)
 {
 	struct tcp_cc_env e = env_of(HZ, .1, MSS);
-	struct tcp_cc cc, other;
+	struct conn cc, other;
 	uint64_t now;
 
 	for (int how = 0; how < 5; how++) {
-		tcp_cc_init(&cc, TCP_CC_CUBIC, 10 * MSS);
+		init(&cc, TCP_CC_CUBIC, 10 * MSS);
 		lose_at(&cc, &e, 1000 * MSS);
 		acks_for(&cc, &e, 4);
 		other = cc;
@@ -434,26 +448,26 @@ cubic_does_not_count_pauses(void)
 		if (how == 0) { /* little to send */
 			for (int i = 0; i < 1000; i++) {
 				e.now += HZ / 10;
-				tcp_cc_on_ack(&cc, &e, MSS, false);
+				tcp_cc_on_ack(WITH(&cc, &e), &e, MSS, false);
 			}
 		} else if (how == 1) { /* nothing to send, for less than the timeout */
 			e.now += 100 * HZ;
-			tcp_cc_on_idle(&cc, &e, 10 * MSS, 100 * HZ, 200 * HZ);
+			tcp_cc_on_idle(WITH(&cc, &e), &e, 10 * MSS, 100 * HZ, 200 * HZ);
 		} else if (how == 2) { /* nobody polled */
 			e.now += 100 * HZ;
 		} else { /* many short pauses */
 			for (int i = 0; i < 100; i++) {
 				e.now += HZ / 10;
 				if (how == 3)
-					tcp_cc_on_ack(&cc, &e, 1, false);
+					tcp_cc_on_ack(WITH(&cc, &e), &e, 1, false);
 				else
-					tcp_cc_on_idle(&cc, &e, 10 * MSS, HZ / 10, HZ / 5);
-				tcp_cc_on_ack(&cc, &e, 1, true);
+					tcp_cc_on_idle(WITH(&cc, &e), &e, 10 * MSS, HZ / 10, HZ / 5);
+				tcp_cc_on_ack(WITH(&cc, &e), &e, 1, true);
 			}
 		}
-		CU_ASSERT(close_to(cc.cwnd, w_cubic(4, 1000, plateau_after(1000, 700)) * MSS, .02));
+		CU_ASSERT(close_to(cc.c.cwnd, w_cubic(4, 1000, plateau_after(1000, 700)) * MSS, .02));
 		acks_for(&cc, &e, 4);
-		CU_ASSERT(close_to(cc.cwnd, other.cwnd, .01));
+		CU_ASSERT(close_to(cc.c.cwnd, other.c.cwnd, .01));
 	}
 }
 
@@ -461,43 +475,43 @@ static void
 undo_restores(void)
 {
 	struct tcp_cc_env e = env_of(HZ, .1, MSS);
-	struct tcp_cc cc, other;
+	struct conn cc, other;
 	struct tcp_cc_saved s;
 	uint64_t now;
 
 	for (int kind = TCP_CC_CUBIC; kind <= TCP_CC_NEWRENO; kind++) {
 		for (int how = 0; how < 4; how++) {
-			tcp_cc_init(&cc, kind, 10 * MSS);
+			init(&cc, kind, 10 * MSS);
 			lose_at(&cc, &e, 1000 * MSS);
 			/* Before the plateau and behind it. */
 			acks_for(&cc, &e, how & 1 ? 12 : 3);
 			other = cc;
-			other.last = 0; /* the mistake takes no time of its epoch, either */
-			tcp_cc_save(&cc, &s);
+			other.c.clock_on = false; /* the mistake takes no time of its epoch, either */
+			tcp_cc_save(WITH(&cc, &e), &e, &s);
 			if (how < 2) {
-				lose_at(&cc, &e, cc.cwnd / 2);
+				lose_at(&cc, &e, cc.c.cwnd / 2);
 				acks_for(&cc, &e, .5);
 			} else {
-				tcp_cc_on_rto(&cc, &e, cc.cwnd, true);
-				tcp_cc_on_rto(&cc, &e, MSS, false);
-				tcp_cc_on_ack(&cc, &e, MSS, true);
+				tcp_cc_on_rto(WITH(&cc, &e), &e, cc.c.cwnd, true);
+				tcp_cc_on_rto(WITH(&cc, &e), &e, MSS, false);
+				tcp_cc_on_ack(WITH(&cc, &e), &e, MSS, true);
 			}
-			CU_ASSERT(cc.cwnd < other.cwnd && cc.ssthresh < other.cwnd);
-			tcp_cc_undo(&cc, &e, &s);
-			CU_ASSERT(cc.cwnd == other.cwnd && cc.ssthresh == other.ssthresh);
+			CU_ASSERT(cc.c.cwnd < other.c.cwnd && cc.c.ssthresh < other.c.cwnd);
+			tcp_cc_undo(WITH(&cc, &e), &e, &s);
+			CU_ASSERT(cc.c.cwnd == other.c.cwnd && cc.c.ssthresh == other.c.ssthresh);
 			/* And goes on where it was, not from a new epoch. */
 			now = e.now;
 			acks_for(&other, &e, 8);
 			e.now = now;
 			acks_for(&cc, &e, 8);
-			CU_ASSERT(close_to(cc.cwnd, other.cwnd, .01));
+			CU_ASSERT(close_to(cc.c.cwnd, other.c.cwnd, .01));
 		}
 		/* More than before is not taken away. */
-		tcp_cc_save(&cc, &s);
-		s.cwnd = cc.cwnd / 2;
-		now = cc.cwnd;
-		tcp_cc_undo(&cc, &e, &s);
-		CU_ASSERT_EQUAL(cc.cwnd, now);
+		tcp_cc_save(WITH(&cc, &e), &e, &s);
+		s.cwnd = cc.c.cwnd / 2;
+		now = cc.c.cwnd;
+		tcp_cc_undo(WITH(&cc, &e), &e, &s);
+		CU_ASSERT_EQUAL(cc.c.cwnd, now);
 	}
 }
 
@@ -518,10 +532,10 @@ nothing_overflows(void)
 	for (int run = 0; run < 2000; run++) {
 		struct tcp_cc_env e = {.hz = 1ull << (20 + run % 14), .now = rng_next64(&r) >> run % 64};
 		struct tcp_cc_saved s;
-		struct tcp_cc cc;
+		struct conn cc;
 
-		tcp_cc_init(&cc, run & 1, some(&r, UINT32_MAX));
-		tcp_cc_save(&cc, &s);
+		init(&cc, run & 1, some(&r, UINT32_MAX));
+		tcp_cc_save(WITH(&cc, &e), &e, &s);
 		for (int i = 0; i < 500; i++) {
 			uint64_t bits = rng_next64(&r);
 			uint32_t flight = some(&r, UINT32_MAX), acked = some(&r, UINT32_MAX);
@@ -531,34 +545,63 @@ nothing_overflows(void)
 			e.now += rng_next64(&r) >> (bits >> 40) % 64;
 			switch (bits % 16) {
 			case 0:
-				tcp_cc_save(&cc, &s);
-				tcp_cc_on_loss(&cc, &e, flight);
-				wrong += cc.ssthresh < 2 * e.mss;
+				tcp_cc_save(WITH(&cc, &e), &e, &s);
+				tcp_cc_on_loss(WITH(&cc, &e), &e, flight);
+				wrong += cc.c.ssthresh < 2 * e.mss;
 				break;
 			case 1:
-				tcp_cc_on_recovered(&cc, &e);
+				tcp_cc_on_recovered(WITH(&cc, &e), &e);
 				break;
 			case 2:
-				tcp_cc_on_rto(&cc, &e, flight, bits >> 16 & 1);
+				tcp_cc_on_rto(WITH(&cc, &e), &e, flight, bits >> 16 & 1);
 				break;
 			case 3:
-				tcp_cc_on_idle(&cc, &e, flight, acked, e.srtt);
+				tcp_cc_on_idle(WITH(&cc, &e), &e, flight, acked, e.srtt);
 				break;
 			case 4:
-				tcp_cc_on_ecn(&cc, &e, flight);
+				tcp_cc_on_ecn(WITH(&cc, &e), &e, flight);
 				break;
 			case 5:
-				tcp_cc_undo(&cc, &e, &s);
+				tcp_cc_undo(WITH(&cc, &e), &e, &s);
 				break;
 			default:
-				tcp_cc_on_ack(&cc, &e, acked, bits % 16 > 6);
+				tcp_cc_on_ack(WITH(&cc, &e), &e, acked, bits % 16 > 6);
 				break;
 			}
-			wrong += cc.cwnd == 0 || cc.cwnd > TCP_CWND_MAX || cc.ssthresh > TCP_CWND_MAX || cc.ssthresh == 0;
-			wrong += cc.w_max > TCP_CWND_MAX || cc.w_est > TCP_CWND_MAX;
+			wrong += cc.c.cwnd == 0 || cc.c.cwnd > TCP_CWND_MAX || cc.c.ssthresh > TCP_CWND_MAX || cc.c.ssthresh == 0;
+			wrong += cc.q.w_max > TCP_CWND_MAX || cc.q.w_est > TCP_CWND_MAX;
 		}
 	}
 	CU_ASSERT_EQUAL(wrong, 0);
+}
+
+/* CUBIC without a record of its own is NewReno, to the byte; and with one again, an epoch begins at the window there is. */
+static void
+cubic_without_a_record_is_newreno(void)
+{
+	struct tcp_cc_env e = env_of(HZ, .05, MSS);
+	struct tcp_cc cc[2];
+	struct conn with;
+
+	for (int kind = TCP_CC_CUBIC; kind <= TCP_CC_NEWRENO; kind++) {
+		tcp_cc_init(&cc[kind], (enum tcp_cc_kind)kind, 10 * MSS);
+		for (int i = 0; i < 1000; i++) {
+			if (i % 300 == 100) {
+				tcp_cc_on_loss(&cc[kind], &e, cc[kind].cwnd);
+				tcp_cc_on_recovered(&cc[kind], &e);
+			} else if (i == 650) {
+				tcp_cc_on_rto(&cc[kind], &e, cc[kind].cwnd, true);
+			}
+			e.now += HZ / 1000;
+			tcp_cc_on_ack(&cc[kind], &e, MSS, true);
+		}
+	}
+	CU_ASSERT(cc[TCP_CC_CUBIC].cwnd == cc[TCP_CC_NEWRENO].cwnd && cc[TCP_CC_CUBIC].cwnd > 2 * MSS);
+	CU_ASSERT_EQUAL(cc[TCP_CC_CUBIC].ssthresh, cc[TCP_CC_NEWRENO].ssthresh);
+	CU_ASSERT(!cc[TCP_CC_CUBIC].epoch_on);
+	with = (struct conn){.c = cc[TCP_CC_CUBIC]};
+	tcp_cc_on_ack(WITH(&with, &e), &e, MSS, true);
+	CU_ASSERT(with.c.epoch_on && with.q.w_max == cc[TCP_CC_CUBIC].cwnd && with.q.k == 0);
 }
 
 /* The whole way up: to the largest window, and no further. */
@@ -566,20 +609,20 @@ static void
 growth_ends_at_the_maximum(void)
 {
 	struct tcp_cc_env e = env_of(HZ, .1, 65535);
-	struct tcp_cc cc;
+	struct conn cc;
 
 	for (int kind = TCP_CC_CUBIC; kind <= TCP_CC_NEWRENO; kind++) {
-		tcp_cc_init(&cc, kind, 10 * e.mss);
+		init(&cc, kind, 10 * e.mss);
 		for (int i = 0; i < 20000; i++)
-			tcp_cc_on_ack(&cc, &e, UINT32_MAX, true);
-		CU_ASSERT_EQUAL(cc.cwnd, TCP_CWND_MAX);
+			tcp_cc_on_ack(WITH(&cc, &e), &e, UINT32_MAX, true);
+		CU_ASSERT_EQUAL(cc.c.cwnd, TCP_CWND_MAX);
 		lose_at(&cc, &e, TCP_CWND_MAX);
-		CU_ASSERT(cc.cwnd <= TCP_CWND_MAX * 7ull / 10);
+		CU_ASSERT(cc.c.cwnd <= TCP_CWND_MAX * 7ull / 10);
 		for (int i = 0; i < 100000; i++) {
 			e.now += HZ / 100;
-			tcp_cc_on_ack(&cc, &e, UINT32_MAX, true);
+			tcp_cc_on_ack(WITH(&cc, &e), &e, UINT32_MAX, true);
 		}
-		CU_ASSERT_EQUAL(cc.cwnd, TCP_CWND_MAX);
+		CU_ASSERT_EQUAL(cc.c.cwnd, TCP_CWND_MAX);
 	}
 }
 
@@ -598,6 +641,7 @@ static const struct unit_test tests[] = {
 	UNIT(cubic_does_not_count_pauses),
 	UNIT(undo_restores),
 	UNIT(nothing_overflows),
+	UNIT(cubic_without_a_record_is_newreno),
 	UNIT(growth_ends_at_the_maximum),
 };
 

@@ -576,6 +576,7 @@ static void
 full_port(void)
 {
 	struct tcp_loss before;
+	struct tcp_rec rec;
 	uint32_t i;
 
 	bench_start(TF_SACK);
@@ -592,6 +593,7 @@ full_port(void)
 	ACK(1, 3, 6);
 	SENT("r1");
 	before = b.ts.loss;
+	rec = b.rec;
 	i = tcp_loss_next(&b.ctx, &b.ts);
 	CU_ASSERT_EQUAL_FATAL(b.segs[i].seq.n, bench_seq(2).n);
 	tcp_loss_sent(&b.ctx, &b.ts, i);
@@ -599,8 +601,8 @@ full_port(void)
 	tcp_loss_taken_back(&b.ctx, &b.ts, i, false);
 	CU_ASSERT_EQUAL(tcp_loss_next(&b.ctx, &b.ts), i);
 	CU_ASSERT_EQUAL(before.retrans, b.ts.loss.retrans);
-	CU_ASSERT_EQUAL(before.prr_out, b.ts.loss.prr_out);
-	CU_ASSERT_EQUAL(before.undo_bytes, b.ts.loss.undo_bytes);
+	CU_ASSERT_EQUAL(rec.prr_out, b.rec.prr_out);
+	CU_ASSERT_EQUAL(rec.undo_bytes, b.rec.undo_bytes);
 	tcp_loss_check(&b.room, &b.ts);
 }
 
@@ -715,6 +717,90 @@ queue_is_cleared(void)
 	CU_ASSERT_EQUAL(tcp_loss_next(&b.ctx, &b.ts), TCP_NONE);
 }
 
+/* A timeout, duplicates and probes where there is no record at all: everything arrives, cwnd is what RFC 5681 says. */
+static void
+losses_without_a_record(void)
+{
+	bench_start(TF_SACK);
+	b.room.max_rec = b.room.n_free_rec = 0;
+	b.room.free_rec = TCP_NONE;
+	b.ts.cc.cwnd = 10 * MSS;
+	bench_queue(10);
+	SENT("1 2 3 4 5 6 7 8 9 10");
+	bench_wait(RTT);
+	ACK(1, 4, 7);
+	CU_ASSERT_EQUAL(b.ts.loss.phase, LOSS_RECOVERY);
+	CU_ASSERT_EQUAL(b.ts.cc.ssthresh, 5 * MSS);
+	CU_ASSERT_EQUAL(b.counters[CNT_TCP_LOSS_NO_RECORD], 1);
+	SENT("r1"); /* of three that are lost; four more are on their way */
+	ACK(1, 4, 11);
+	SENT("r2 r3");
+	bench_wait(RTT);
+	ACK(11);
+	CU_ASSERT_EQUAL(b.ts.loss.phase, LOSS_OPEN);
+	CU_ASSERT_EQUAL(b.ts.cc.cwnd, 5 * MSS);
+	bench_queue(5);
+	SENT("11 12 13 14 15");
+	bench_timer(RTX_TLP);
+	SENT("r15");
+	bench_timer(RTX_RTO);
+	CU_ASSERT_EQUAL(b.ts.loss.phase, LOSS_RTO);
+	CU_ASSERT_EQUAL(b.ts.cc.cwnd, MSS);
+	CU_ASSERT(!(b.ts.loss.flags & LF_UNDO));
+	SENT("r11");
+	bench_wait(RTT);
+	ACK(16);
+	CU_ASSERT_EQUAL(b.ts.loss.phase, LOSS_OPEN);
+	CU_ASSERT_EQUAL(b.ts.rec, TCP_NONE);
+	/* Each mark of congestion by itself, since its round cannot be noted. */
+	bench_queue(2);
+	b.ts.cc.cwnd = 20 * MSS;
+	CU_ASSERT(tcp_loss_ecn(&b.ctx, &b.ts) && tcp_loss_ecn(&b.ctx, &b.ts));
+	CU_ASSERT_EQUAL(b.ts.cc.cwnd, 2 * MSS);
+}
+
+/* Two records and three connections: one with nothing under way gives its up, one in recovery does not. */
+static void
+records_are_spared_by_the_idle(void)
+{
+	struct zft ts[3];
+	struct tcp_rec recs[2];
+
+	bench_init(TF_SACK, 0);
+	memset(ts, 0, sizeof(ts));
+	for (uint32_t i = 0; i < 3; i++) {
+		ts[i].index = i;
+		ts[i].rec = TCP_NONE;
+		ts[i].sq_head = i; /* something under way */
+		ts[i].sq_unsent = TCP_NONE;
+	}
+	recs[0].next = 1;
+	recs[1].next = TCP_NONE;
+	b.room.zfts = ts;
+	b.room.recs = recs;
+	b.room.max_rec = b.room.n_free_rec = 2;
+	b.room.free_rec = 0;
+	CU_ASSERT_PTR_EQUAL(tcp_rec_take(&b.ctx, &ts[0]), &recs[0]);
+	CU_ASSERT_PTR_EQUAL(tcp_rec_take(&b.ctx, &ts[0]), &recs[0]);
+	CU_ASSERT_PTR_EQUAL(tcp_rec_take(&b.ctx, &ts[1]), &recs[1]);
+	CU_ASSERT(recs[0].owner == 0 && recs[1].owner == 1 && b.room.n_free_rec == 0);
+	CU_ASSERT_PTR_NULL(tcp_rec_take(&b.ctx, &ts[2]));
+	CU_ASSERT_EQUAL(b.counters[CNT_TCP_LOSS_NO_RECORD], 1);
+	/* All of the second one's is acknowledged; what the record said of it goes. */
+	ts[1].sq_head = TCP_NONE;
+	ts[1].loss.flags = LF_UNDO | LF_EIFEL | LF_DSACK_ROUND | LF_ECN_ROUND | LF_REORDERING;
+	ts[1].loss.reo_mult = 3;
+	ts[1].cc.epoch_on = ts[1].cc.clock_on = true;
+	CU_ASSERT_PTR_EQUAL(tcp_rec_take(&b.ctx, &ts[2]), &recs[1]);
+	CU_ASSERT(recs[1].owner == 2 && ts[1].rec == TCP_NONE && ts[2].rec == 1);
+	CU_ASSERT(ts[1].loss.flags == LF_REORDERING && ts[1].loss.reo_mult == 1);
+	CU_ASSERT(!ts[1].cc.epoch_on && !ts[1].cc.clock_on);
+	CU_ASSERT_PTR_NULL(tcp_rec_take(&b.ctx, &ts[1]));
+	tcp_rec_put(&b.ctx, &ts[0]);
+	CU_ASSERT_PTR_EQUAL(tcp_rec_take(&b.ctx, &ts[1]), &recs[0]);
+	CU_ASSERT_EQUAL(b.counters[CNT_TCP_LOSS_NO_RECORD], 2);
+}
+
 static const struct unit_test tests[] = {
 	UNIT(good_times),
 	UNIT(partly_acknowledged_run_is_trimmed),
@@ -746,5 +832,7 @@ static const struct unit_test tests[] = {
 	UNIT(bad_blocks),
 	UNIT(shredding),
 	UNIT(queue_is_cleared),
+	UNIT(losses_without_a_record),
+	UNIT(records_are_spared_by_the_idle),
 };
 UNIT_MAIN("tcp_loss", tests)
