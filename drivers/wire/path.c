@@ -84,6 +84,11 @@ on_event(void *arg)
 static void
 watch(struct path_end *e)
 {
+	/* A daemon: EAL would take the order, and has no thread to carry it out. */
+	if (e->w->host->forked) {
+		atomic_store_explicit(&e->forked, true, memory_order_relaxed);
+		return;
+	}
 	e->intr = rte_intr_instance_alloc(RTE_INTR_INSTANCE_F_PRIVATE);
 	if (e->intr != NULL && rte_intr_fd_set(e->intr, rdv_fd(e->rdv)) == 0 &&
 	    rte_intr_type_set(e->intr, RTE_INTR_HANDLE_EXT) == 0 &&

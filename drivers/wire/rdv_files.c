@@ -417,7 +417,11 @@ rdv_files_close(struct rdv_files *f)
 		rdv_point(RDV_AT_CLOSE);
 		remove_files(f);
 	}
-	if (f->lock_fd >= 0)
-		close(f->lock_fd); /* gate and seat with it */
+	if (f->lock_fd >= 0) {
+		/* By hand: a copy in a parent or child of ours would keep both. */
+		(void)lock_byte(f->lock_fd, F_UNLCK, SEAT(f->seat));
+		rdv_files_ungate(f);
+		close(f->lock_fd);
+	}
 	close(f->dir_fd);
 }

@@ -636,6 +636,11 @@ rdv_close(struct rdv *r)
 {
 	/* The connection last: when the other end notices, the path is free for it. */
 	rdv_files_close(&r->files);
+	/* Not by closing alone: a process that forked may have copies, and the other end would take us for alive. */
+	if (r->listen_fd >= 0)
+		(void)shutdown(r->listen_fd, SHUT_RDWR);
+	if (r->conn_fd >= 0)
+		(void)shutdown(r->conn_fd, SHUT_RDWR);
 	drop_fd(r, &r->listen_fd);
 	drop_fd(r, &r->conn_fd);
 	drop_wake_fds(r);

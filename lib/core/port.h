@@ -85,6 +85,7 @@ struct port_host {
 	 */
 	void (*event)(void *opaque, uint32_t events);
 	const struct zf_log *log;
+	bool forked; /* since zf_init(), so EAL's interrupt thread is not there: nobody calls back, the driver has to look */
 };
 
 struct port_open_args {

@@ -36,10 +36,19 @@ events_go_on(void)
 	pthread_mutex_unlock(&events_lock);
 }
 
+static bool forked;
+
+static void
+in_child(void)
+{
+	forked = true;
+	events_go_on();
+}
+
 static void
 at_fork(void)
 {
-	(void)pthread_atfork(events_hold, events_go_on, events_go_on);
+	(void)pthread_atfork(events_hold, events_go_on, in_child);
 }
 
 void
@@ -176,7 +185,7 @@ port_open(const struct ifres *id, const struct zf_attr *attr, uint32_t n_bufs, c
 	log_dup(&p->log, log); /* the port may outlive this stack */
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_mutex_init(&p->drv_lock, NULL);
-	p->host = (struct port_host){p, on_event, &p->log};
+	p->host = (struct port_host){p, on_event, &p->log, forked};
 	args.host = &p->host;
 	args.rx_ring = (uint32_t)attr->rx_ring_max;
 	args.tx_ring = (uint32_t)attr->tx_ring_max;
