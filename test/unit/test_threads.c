@@ -76,6 +76,7 @@ side_run(void *arg)
 	struct side *s = arg;
 	uint32_t v = 0, got = 0;
 	long idle = 0;
+	int rc;
 
 	s->ok = atomic_load(&s->go);
 	s->cpu_seen = rte_lcore_id();
@@ -94,9 +95,11 @@ side_run(void *arg)
 		s->ok = s->ok && zfut_send_single(s->tx, &v, sizeof(v)) == sizeof(v);
 		idle = 0;
 	}
-	s->ok = s->ok && v >= TURNS;
+	if (v < TURNS)
+		s->ok = false;
+	rc = s->ok ? 0 : -1;
 	atomic_store(&s->done, true);
-	return s->ok ? 0 : -1;
+	return rc;
 }
 
 static void *
@@ -221,11 +224,11 @@ lock_and_send(void *arg)
 {
 	struct locked *l = arg;
 
-	for (long tries = 0; l->ok && tries < PATIENCE; tries++) {
+	for (long tries = 0; tries < PATIENCE; tries++) {
 		int rc;
 
 		pthread_mutex_lock(&l->lock);
-		if (l->sent == LOCKED) {
+		if (l->sent == LOCKED || !l->ok) {
 			pthread_mutex_unlock(&l->lock);
 			break;
 		}
