@@ -291,7 +291,7 @@ forks_meanwhile(void *arg)
 	(void)arg;
 	if (!end_open(&e, "busy", 1) || pthread_create(&th, NULL, join_and_leave, &b) != 0)
 		return 2;
-	for (uint32_t i = 0; i < 300 && rc == 0; i++) {
+	for (uint32_t i = 0; i < 100 && rc == 0; i++) {
 		pid_t pid = fork();
 
 		if (pid == 0)
