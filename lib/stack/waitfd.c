@@ -192,7 +192,8 @@ zf_waitable_fd_prime(struct zf_stack *stack)
 	if (f->ep < 0)
 		return -EINVAL;
 	become_quiet(f);
-	atomic_store_explicit(&ctx->asleep, 1, memory_order_relaxed);
+	/* Release: whoever sees the mark may write to wake_fd, which zf_waitable_fd_get() has just made. */
+	atomic_store_explicit(&ctx->asleep, 1, memory_order_release);
 	sleeps = f->intr >= 0 && port_intr_arm(stack->port, true) == 0;
 	rc = timer_for(stack, sleeps);
 	atomic_thread_fence(memory_order_seq_cst);
