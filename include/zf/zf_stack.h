@@ -23,7 +23,9 @@ ZF_EXTERN_C_BEGIN
  *
  * Unless the application has called rte_eal_init() already, DPDK's EAL is started here: quietly, without huge pages
  * where there are none, without probing any adapter, and so that the caller's CPU affinity, signal mask, working
- * directory and descriptors stay as they were. The environment variable ZF_EAL_ARGS appends EAL arguments.
+ * directory and descriptors stay as they were. The environment variable ZF_EAL_ARGS appends EAL arguments. EAL starts
+ * once in a process: rte_eal_init() after zf_init() returns -1 with rte_errno EALREADY, and a logged line says what to
+ * do.
  *
  * @retval 0        ready
  * @retval -EINVAL  the environment variable ZF_ATTR is malformed; one logged line says where

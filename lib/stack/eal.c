@@ -17,6 +17,7 @@
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_lcore.h>
+#include <rte_log.h>
 
 #include "stack/stack.h"
 
@@ -113,6 +114,33 @@ close_new_fds_on_exec(const uint8_t before[EAL_FD_MAX / 8])
 			(void)fcntl(fd, F_SETFD, fcntl(fd, F_GETFD) | FD_CLOEXEC);
 }
 
+/* What EAL says goes on to where it went, @cookie. An application that calls rte_eal_init() after zf_init() learns from EAL
+ * only that there was an initialization: which one, and what to do, is known here.
+ */
+static ssize_t
+log_from_eal(void *cookie, const char *buf, size_t size)
+{
+	static const char again[] = "already called initialization";
+
+	if (memmem(buf, size, again, sizeof(again) - 1) != NULL)
+		zf_err(NULL, LC_STACK,
+		       "rte_eal_init() fails because zf_init() has started EAL: call rte_eal_init() before zf_init(), or "
+		       "leave it out and put its arguments into ZF_EAL_ARGS");
+	return (ssize_t)fwrite(buf, 1, size, cookie);
+}
+
+/* Only where EAL is ours, and has not been told by the application where to log to. */
+static void
+listen_to_eal(void)
+{
+	cookie_io_functions_t io = {.write = log_from_eal};
+	FILE *was = rte_log_get_stream(), *f;
+
+	f = was != NULL ? fopencookie(was, "w", io) : NULL;
+	if (f != NULL)
+		(void)rte_openlog_stream(f);
+}
+
 static int
 start_quietly(int argc, char **argv, const cpu_set_t *affinity)
 {
@@ -198,6 +226,7 @@ eal_start(void)
 		       rte_strerror(rte_errno), env != NULL ? "; ZF_EAL_ARGS is now " : "", env != NULL ? env : "");
 		return rte_errno == ENOMEM ? -ENOMEM : -ENOENT;
 	}
+	listen_to_eal();
 	eal_ours = true;
 	return 0;
 }

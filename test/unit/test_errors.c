@@ -11,6 +11,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <rte_eal.h>
+#include <rte_errno.h>
+
 #include <zf/zf.h>
 
 #include "unit.h"
@@ -52,6 +55,48 @@ init_with_too_many_args(void)
 		strcat(many, "-v ");
 	setenv("ZF_EAL_ARGS", many, 1);
 	return zf_init();
+}
+
+/* An application that starts EAL by itself, but too late. The line is ours, in our log; EAL's own is on stderr. */
+static int
+eal_after_zf(const char *log)
+{
+	char attrs[64], line[1024], *argv[] = {"late", NULL};
+	int named = 0, rc;
+	FILE *f;
+
+	snprintf(attrs, sizeof(attrs), "log_file=%s", log);
+	setenv("ZF_ATTR", attrs, 1);
+	if (zf_init() != 0)
+		return 2;
+	rc = rte_eal_init(1, argv);
+	if (rc != -1 || rte_errno != EALREADY)
+		return 3;
+	f = fopen(log, "r");
+	if (f == NULL)
+		return 4;
+	while (fgets(line, sizeof(line), f) != NULL)
+		named += strstr(line, "rte_eal_init() before zf_init()") != NULL && strstr(line, "ZF_EAL_ARGS") != NULL;
+	fclose(f);
+	return named == 1 ? 0 : 5;
+}
+
+static void
+eal_after_zf_init_is_told_what_to_do(void)
+{
+	char log[] = "/tmp/zf_eal_late.XXXXXX";
+	int fd = mkstemp(log), status = 0;
+	pid_t pid;
+
+	CU_ASSERT_FATAL(fd >= 0);
+	close(fd);
+	pid = fork();
+	if (pid == 0)
+		_exit(eal_after_zf(log));
+	CU_ASSERT_EQUAL(waitpid(pid, &status, 0), pid);
+	CU_ASSERT(WIFEXITED(status));
+	CU_ASSERT_EQUAL(WEXITSTATUS(status), 0);
+	unlink(log);
 }
 
 static void
@@ -179,6 +224,7 @@ formatted_attribute_beyond_its_range(void)
 
 /* The children first: this process must not have an EAL yet. */
 static const struct unit_test tests[] = {
+	UNIT(eal_after_zf_init_is_told_what_to_do),
 	UNIT(init_tells_why_eal_did_not_start),
 	UNIT(stack_without_access),
 	UNIT(stack_beyond_what_a_port_takes),
