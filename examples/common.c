@@ -4,8 +4,12 @@
  */
 #include "common.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,6 +93,57 @@ ex_bytes(const char *what, const char *text, uint64_t min)
 	return (uint64_t)v << shift;
 }
 
+const char *
+ex_host(const struct sockaddr_in *in, char buf[32])
+{
+	char name[INET_ADDRSTRLEN];
+
+	inet_ntop(AF_INET, &in->sin_addr, name, sizeof(name));
+	snprintf(buf, 32, "%s:%u", name, ntohs(in->sin_port));
+	return buf;
+}
+
+/* Atomic rather than volatile: more threads than the one that the signal interrupts ask. */
+static atomic_bool stopped;
+
+static void
+on_signal(int sig)
+{
+	(void)sig;
+	atomic_store_explicit(&stopped, true, memory_order_relaxed);
+}
+
+void
+ex_catch_signals(void)
+{
+	struct sigaction sa = {.sa_handler = on_signal};
+
+	/* No SA_RESTART: a sleep is to end. */
+	sigaction(SIGINT, &sa, NULL);
+	sigaction(SIGTERM, &sa, NULL);
+}
+
+bool
+ex_stopped(void)
+{
+	return atomic_load_explicit(&stopped, memory_order_relaxed);
+}
+
+bool ex_quiet;
+
+void
+ex_trace(const char *fmt, ...)
+{
+	va_list ap;
+
+	if (ex_quiet)
+		return;
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+}
+
 uint64_t
 ex_now_ns(void)
 {
@@ -131,6 +186,19 @@ ex_time(uint64_t ns, char buf[32])
 		snprintf(buf, 32, "%.1f us", (double)ns / 1e3);
 	else
 		snprintf(buf, 32, "%.1f ms", (double)ns / 1e6);
+	return buf;
+}
+
+const char *
+ex_rate(uint64_t n, uint64_t ns, const char *unit, int width, char buf[48])
+{
+	static const char prefix[] = " kMG";
+	double rate = ns == 0 ? 0 : (double)n * 1e9 / (double)ns;
+	int i = 0;
+
+	for (; rate >= 1000 && i < 3; i++)
+		rate /= 1000;
+	snprintf(buf, 48, "%*.3f %.*s%s/s", width, rate, i > 0, prefix + i, unit);
 	return buf;
 }
 

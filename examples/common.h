@@ -32,6 +32,17 @@ long ex_number(const char *what, const char *text, long min, long max);
 /* A number of bytes, at least @min; K, M and G behind it count in 1024s. Otherwise as ex_number(). */
 uint64_t ex_bytes(const char *what, const char *text, uint64_t min);
 
+/* "10.0.0.1:2000". */
+const char *ex_host(const struct sockaddr_in *in, char buf[32]);
+
+/* SIGINT and SIGTERM do not end the program any more: ex_stopped() is true from then on. Any thread may ask. */
+void ex_catch_signals(void);
+bool ex_stopped(void);
+
+/* One line about a call to stderr, but not when ex_quiet is set: what -q of the programs that trace asks for. */
+extern bool ex_quiet;
+__attribute__((format(printf, 1, 2))) void ex_trace(const char *fmt, ...);
+
 /* Nanoseconds of CLOCK_MONOTONIC. */
 uint64_t ex_now_ns(void);
 
@@ -43,6 +54,9 @@ uint64_t ex_percentile(const uint64_t *sorted, size_t n, double percent);
 
 /* "734 ns" or "12.3 us". */
 const char *ex_time(uint64_t ns, char buf[32]);
+
+/* @n in @ns nanoseconds as "12.300 kpkt/s", where @unit is "pkt"; the number is at least @width wide. */
+const char *ex_rate(uint64_t n, uint64_t ns, const char *unit, int width, char buf[48]);
 
 /* A text histogram of the sorted values up to their 99.9th percentile, @lines long. */
 void ex_histogram(const uint64_t *sorted, size_t n, int lines);

@@ -21,12 +21,14 @@ usage(const struct pp_cfg *cfg, FILE *to)
 		"  -w FILE    write every measured value to FILE, in ns, one a line\n"
 		"  -f         report full round trips; default is half of each\n"
 		"  -R         read every byte of the received data\n"
+		"%s"
 		"  -t SECONDS give up after this time without an answer (%ld)\n"
 		"  --json     report as one JSON object\n"
 		"  -h         this text\n"
 		"\n"
 		"Exit status: 0 done, 1 a call failed, 2 wrong command line, 3 no answer%s.\n",
-		cfg->synopsis, cfg->min_size, cfg->max_size, cfg->size, cfg->iterations, cfg->warmup, cfg->wait_s,
+		cfg->synopsis, cfg->min_size, cfg->max_size, cfg->size, cfg->iterations, cfg->warmup,
+		cfg->tcp ? "  -m         poll through the multiplexer\n" : "", cfg->wait_s,
 		cfg->tcp ? ", 4 the connection broke" : "");
 }
 
@@ -73,8 +75,8 @@ option(struct pp_cfg *cfg, int c)
 		cfg->json = true;
 		break;
 	case 'm':
-		fprintf(stderr, "-m: this version has no multiplexer yet; run without it\n");
-		exit(EX_USAGE);
+		cfg->muxer = true;
+		break;
 	case 'h':
 		usage(cfg, stdout);
 		exit(EX_OK);
@@ -90,7 +92,7 @@ pp_options(struct pp_cfg *cfg, int argc, char **argv)
 		{"json", no_argument, NULL, 'j'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
 	int c;
 
-	while ((c = getopt_long(argc, argv, "s:i:r:p:w:fRt:mh", longs, NULL)) != -1)
+	while ((c = getopt_long(argc, argv, cfg->tcp ? "s:i:r:p:w:fRt:mh" : "s:i:r:p:w:fRt:h", longs, NULL)) != -1)
 		option(cfg, c);
 	if (argc - optind != 1 + cfg->hosts)
 		wrong(cfg);

@@ -20,6 +20,7 @@ struct pp_cfg {
 	bool ping; /* else pong */
 	bool full;
 	bool json;
+	bool muxer; /* -m, of TCP */
 	bool read;
 	size_t size;
 	long iterations;

@@ -4,7 +4,6 @@
  */
 #include "tcp.h"
 
-#include <arpa/inet.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -62,11 +61,10 @@ ex_tcp_advice(int err)
 static void
 complain(const char *call, const struct sockaddr_in *host, int err)
 {
-	char name[INET_ADDRSTRLEN];
+	char name[32];
 
-	inet_ntop(AF_INET, &host->sin_addr, name, sizeof(name));
-	fprintf(stderr, "%s %s:%u: %s (%s): %s\n", call, name, ntohs(host->sin_port), ex_tcp_name(err),
-		strerror(abs(err)), ex_tcp_advice(err));
+	fprintf(stderr, "%s %s: %s (%s): %s\n", call, ex_host(host, name), ex_tcp_name(err), strerror(abs(err)),
+		ex_tcp_advice(err));
 }
 
 struct zftl *
@@ -164,9 +162,8 @@ ex_tcp_send(struct zft *ts, const void *data, size_t len)
 	return rc;
 }
 
-/* Reads what there is; false at the end of the stream, with the code of zft_zc_recv_done() in *@rc. */
-static bool
-discard(struct zft *ts, int *rc)
+bool
+ex_tcp_discard(struct zft *ts, uint64_t *bytes, int *rc)
 {
 	struct {
 		struct zft_msg msg;
@@ -178,13 +175,15 @@ discard(struct zft *ts, int *rc)
 		zft_zc_recv(ts, &rd.msg, 0);
 		if (rd.msg.iovcnt == 0)
 			return true;
+		for (int i = 0; i < rd.msg.iovcnt; i++)
+			*bytes += rd.iov[i].iov_len;
 		*rc = zft_zc_recv_done(ts, &rd.msg);
 	} while (*rc > 0);
 	return false;
 }
 
 int
-ex_tcp_finish(struct zf_stack *stack, struct zft *ts, long wait_s)
+ex_tcp_finish(struct zf_stack *stack, struct zft *ts, long wait_s, uint64_t *bytes)
 {
 	uint64_t now = ex_now_ns(), until = now + (uint64_t)wait_s * 1000000000u;
 	bool sent = false, ended = false;
@@ -198,7 +197,7 @@ ex_tcp_finish(struct zf_stack *stack, struct zft *ts, long wait_s)
 			sent = rc == 0;
 		}
 		zf_reactor_perform(stack);
-		if (!ended && !discard(ts, &rc)) {
+		if (!ended && !ex_tcp_discard(ts, bytes, &rc)) {
 			if (rc < 0)
 				return rc;
 			ended = true;

@@ -24,10 +24,16 @@ struct zft *ex_tcp_accept(struct zf_stack *stack, struct zftl *tl, long wait_s);
 struct zft *ex_tcp_connect(struct zf_stack *stack, const struct zf_attr *attr, const struct sockaddr_in *raddr,
 			   long wait_s);
 
-/* Ends the stream, reads and forgets what the other side still sends, and waits until it has ended its stream too and
- * no segment of ours is missing. 0, or the negative errno code of the connection's failure; -ETIMEDOUT after @wait_s.
+/* Reads and forgets what has arrived, and adds its bytes to *@bytes; false at the end of the stream, with the code of
+ * zft_zc_recv_done() in *@rc.
  */
-int ex_tcp_finish(struct zf_stack *stack, struct zft *ts, long wait_s);
+bool ex_tcp_discard(struct zft *ts, uint64_t *bytes, int *rc);
+
+/* Ends the stream, reads and forgets what the other side still sends (its bytes are added to *@bytes), and waits until
+ * it has ended its stream too and no segment of ours is missing. 0, or the negative errno code of the connection's
+ * failure; -ETIMEDOUT after @wait_s.
+ */
+int ex_tcp_finish(struct zf_stack *stack, struct zft *ts, long wait_s, uint64_t *bytes);
 
 /* "ECONNRESET", and what may have caused it and can be done; for negative or positive codes. */
 const char *ex_tcp_name(int err);

@@ -351,6 +351,7 @@ static int
 one_stream(struct zf_stack *stack, const struct zf_attr *attr, struct zftl *tl)
 {
 	struct stream s = {.stack = stack};
+	uint64_t unasked = 0;
 	int rc, err;
 
 	s.ts = tl == NULL ? ex_tcp_connect(stack, attr, &cfg.host, cfg.wait_s) : ex_tcp_accept(stack, tl, cfg.wait_s);
@@ -362,7 +363,7 @@ one_stream(struct zf_stack *stack, const struct zf_attr *attr, struct zftl *tl)
 	rc = cfg.send ? send_stream(&s) : recv_stream(&s);
 	if (rc == EX_OK) {
 		/* What was sent has arrived when the other side, having read all, closes too. */
-		err = ex_tcp_finish(stack, s.ts, cfg.wait_s);
+		err = ex_tcp_finish(stack, s.ts, cfg.wait_s, &unasked);
 		if (err < 0)
 			rc = broken(&s, err);
 		else if (cfg.send)

@@ -35,6 +35,7 @@ static struct pp_cfg cfg = {
 
 struct conn {
 	struct zf_stack *stack;
+	struct zf_muxer_set *set; /* with -m */
 	struct zft *ts;
 	int left; /* packets that the last read left behind: the reactor does not announce them again */
 	int rc;   /* what the last zft_zc_recv_done() returned: above 0 while the stream goes on */
@@ -44,6 +45,17 @@ struct message {
 	struct zft_msg msg;
 	struct iovec iov[N_IOV];
 };
+
+/* One poll; 0 when nothing happened. With -m by way of the multiplexer, which says that of the members of its set only:
+ * where many connections are served that is what finds the ready ones.
+ */
+static inline int
+poll_once(const struct conn *c)
+{
+	struct epoll_event ev;
+
+	return c->set == NULL ? zf_reactor_perform(c->stack) : zf_muxer_wait(c->set, &ev, 1, 0);
+}
 
 /* Why the stream broke, once; @done below 0: when all was done. An exit code. */
 static int
@@ -96,7 +108,7 @@ round_trip(struct conn *c, const unsigned char *data, uint64_t since, long it, u
 		/* A message larger than the windows: both directions move, or neither would in the end. */
 		if (put < cfg.size && !send_rest(c, data, cfg.size, &put))
 			return broken(c, -ENOTCONN, it);
-		while (c->left == 0 && zf_reactor_perform(c->stack) == 0) {
+		while (c->left == 0 && poll_once(c) == 0) {
 			*when = ex_now_ns();
 			if (too_long(since, *when))
 				return EX_SILENCE;
@@ -151,7 +163,7 @@ echo_slow(struct conn *c, const struct iovec *iov, size_t put, long served)
 	while (send_rest(c, iov->iov_base, iov->iov_len, &put)) {
 		if (put == iov->iov_len)
 			return EX_OK;
-		while (zf_reactor_perform(c->stack) == 0)
+		while (poll_once(c) == 0)
 			if (too_long(since, ex_now_ns()))
 				return EX_SILENCE;
 	}
@@ -185,7 +197,7 @@ pong(struct conn *c)
 	int rc = EX_OK;
 
 	do {
-		if (c->left == 0 && zf_reactor_perform(c->stack) == 0) {
+		if (c->left == 0 && poll_once(c) == 0) {
 			now = ex_now_ns();
 			if (heard)
 				last = now;
@@ -224,6 +236,12 @@ meet(struct conn *c, const struct zf_attr *attr)
 	}
 	if (c->ts != NULL)
 		fprintf(stderr, "connected\n");
+	if (c->ts != NULL && cfg.muxer) {
+		struct epoll_event ev = {.events = EPOLLIN | EPOLLOUT | EPOLLHUP | EPOLLERR};
+
+		EX_TRY(zf_muxer_alloc(c->stack, &c->set));
+		EX_TRY(zf_muxer_add(c->set, zft_to_waitable(c->ts), &ev));
+	}
 	/* It may have received something already. */
 	c->left = 1;
 	c->rc = 1;
@@ -247,12 +265,14 @@ main(int argc, char **argv)
 	if (meet(&c, attr)) {
 		rc = cfg.ping ? ping(&c, ns) : pong(&c);
 		if (rc == EX_OK) {
-			int err = ex_tcp_finish(c.stack, c.ts, cfg.wait_s);
+			uint64_t unasked = 0;
+			int err = ex_tcp_finish(c.stack, c.ts, cfg.wait_s, &unasked);
 
 			if (err < 0)
 				rc = broken(&c, err, -1);
 		}
 		EX_TRY(zft_free(c.ts));
+		zf_muxer_free(c.set);
 	}
 	if (rc == EX_OK && cfg.ping)
 		rc = pp_report(&cfg, ns, -1);
