@@ -100,6 +100,52 @@ else
 	echo '  skipped: static flavours: built without static_bundle'
 fi
 
+# The examples from their installed sources, in a copy as a user makes one. make's shell splits what pkg-config says, so
+# that spaces of the prefix have to be escaped in it; DPDK's prefix is where it was.
+cat >"$work/pkg-config" <<TXT
+#!/bin/sh
+case "\$*" in *libdpdk*) exec pkg-config "\$@" ;; esac
+pkg-config --define-variable=prefix=/install-prefix "\$@" | sed 's,/install-prefix,$(printf '%s' "$work/dest$prefix" | sed 's/ /\\\\ /g'),g'
+TXT
+chmod +x -- "$work/pkg-config"
+make_examples() {
+	cp -R -- "$work/dest$prefix/share/zf-dpdk/examples" "$work/examples" &&
+		PKG_CONFIG_PATH=${pc%/*} make -C "$work/examples" -j2 PKG_CONFIG="'$work/pkg-config'" \
+			CFLAGS='-O1 -Wall -Wextra -Werror -Wno-unused-parameter'
+}
+example_helps() { LD_LIBRARY_PATH=$libdir timeout 60 "$work/examples/$1" --help | grep -q "^usage: $1 "; }
+check 'examples: make' make_examples
+for example in "$ROOT"/examples/*.c; do
+	example=$(basename -- "$example" .c)
+	case $example in common | pingpong | tcp) continue ;; esac
+	check "examples: $example --help" example_helps "$example"
+done
+
+# Programs as they are written for the zf API: as C99, C11 and C++17, each linked with both libraries. Compiled in one go,
+# each run counted for itself: it ends with a closing line of expectations that were met.
+porting=$work/porting
+cp -R -- "$ROOT/test/porting" "$porting"
+make_porting() {
+	local static=
+	[ -e "$libdir/libonload_zf_static.a" ] && static=$("$work/pkg-config" --libs onload_zf_static)
+	make -C "$porting" -j2 ZF_CFLAGS="$("$work/pkg-config" --cflags onload_zf)" \
+		SHARED_LIBS="$("$work/pkg-config" --libs onload_zf)" STATIC_LIBS="$static"
+}
+porting_passes() {
+	local last
+	last=$(LD_LIBRARY_PATH=$libdir timeout 60 "$1" | tee -- "$porting/said" | tail -n 1)
+	cat -- "$porting/said"
+	[[ $last =~ ^[a-z_]+:\ ([1-9][0-9]*)\ passed,\ 0\ failed,\ 0\ skipped$ ]]
+}
+PKG_CONFIG_PATH=${pc%/*} check 'porting: C99, C11, C++17' make_porting
+programs=0
+for program in "$porting"/*.shared "$porting"/*.static; do
+	[ -x "$program" ] || continue
+	programs=$((programs + 1))
+	check "porting: $(basename -- "$program")" porting_passes "$program"
+done
+check "porting: there are programs" [ "$programs" -gt 0 ]
+
 # A project outside of the tree; the copy has sources only, as a packaged release would.
 sub=$work/outside
 mkdir -p -- "$sub/subprojects/zf-dpdk"
