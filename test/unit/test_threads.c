@@ -3,6 +3,8 @@
  * Stacks and threads (doc/threads.md): several stacks in one process, each on a thread or an lcore of its own, on one
  * port and on several; one stack in the hands of several threads, one at a time; questions from other threads; births and
  * ends in any order. Meant to be run under ThreadSanitizer too.
+ *
+ * Size: one program, since all of it needs the one EAL with four lcores that main() starts.
  */
 #include <dirent.h>
 #include <pthread.h>
