@@ -536,6 +536,8 @@ tcp_syn_drop_listener(struct zf_ctx *ctx, uint32_t listener)
 			entry_put(ctx, i);
 		}
 	}
+	if (t->n == 0)
+		wheel_cancel(ctx->wheel, &ctx->tcp->syn_timer);
 }
 
 void
