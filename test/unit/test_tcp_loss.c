@@ -2,6 +2,8 @@
  *
  * The loss engine of TCP, pattern by pattern. Runs go on with number 1 after bench_start(), whose run 0 gave the first
  * round trip; cwnd is 10 runs then.
+ *
+ * Size: one frame (a queue, its marks, a clock) serves every case; half of it would have to be written again elsewhere.
  */
 #include "loss_help.h"
 #include "tcp/output.h"
