@@ -355,6 +355,7 @@ zft_send_single_warm(struct zft *ts, const void *buf, size_t buflen)
 	struct zf_ctx *ctx = zft_ctx(ts);
 	tcpseq_t adv = ts->rcv_adv;
 	struct ctx_warm was;
+	bool fast;
 
 	if (!can_send(ts))
 		return -ENOTCONN;
@@ -368,7 +369,10 @@ zft_send_single_warm(struct zft *ts, const void *buf, size_t buflen)
 	}
 	if (ctx->tcp->tx_held >= ctx->tcp->tx_held_max || pool_free_count(ctx->pool) == 0)
 		return -ENOMEM;
-	if (!send_is_fast(ctx, ctx->tcp, ts, buflen) || (ctx->tx_room != NULL && ctx->tx_room(ctx->txq) == 0))
+	ctx_enter(ctx); /* tx_room() belongs to the port, too */
+	fast = send_is_fast(ctx, ctx->tcp, ts, buflen) && (ctx->tx_room == NULL || ctx->tx_room(ctx->txq) > 0);
+	ctx_leave(ctx);
+	if (!fast)
 		return -EAGAIN;
 	ctx_warm_begin(ctx, &was);
 	(void)zft_send_single(ts, buf, buflen, 0);

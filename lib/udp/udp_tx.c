@@ -236,6 +236,11 @@ send_slow(struct zf_ctx *ctx, struct zfut *us, const struct iovec *iov, int iov_
 {
 	int rc;
 
+	/* Another thread may have changed what zfut_send_single_warm() saw: events that are taken here give the ports back. */
+	if (zf_unlikely(ctx->warming)) {
+		ctx_leave(ctx);
+		return -EAGAIN;
+	}
 	if ((df && len > us->mss) || len > UDP_PAYLOAD_MAX) {
 		ctx_leave(ctx);
 		return -EMSGSIZE;
@@ -274,6 +279,7 @@ zfut_send_single_warm(struct zfut *us, const void *buf, size_t buflen)
 {
 	struct zf_ctx *ctx = zfut_ctx(us);
 	struct ctx_warm was;
+	bool fast;
 
 	if (buflen > us->mss)
 		return -EMSGSIZE;
@@ -281,7 +287,10 @@ zfut_send_single_warm(struct zfut *us, const void *buf, size_t buflen)
 		return 0; /* goes the slow way always */
 	if (us->path_gen != ctx->ip->env_gen)
 		udp_tx_refresh(us);
-	if (!send_is_fast(ctx, us, buflen) || (ctx->tx_room != NULL && ctx->tx_room(ctx->txq) == 0))
+	ctx_enter(ctx); /* tx_room() belongs to the port, too */
+	fast = send_is_fast(ctx, us, buflen) && (ctx->tx_room == NULL || ctx->tx_room(ctx->txq) > 0);
+	ctx_leave(ctx);
+	if (!fast)
 		return -EAGAIN;
 	if (!(ctx->tx_copy != NULL && us->sum_mode == UDP_SUM_NONE) && pool_free_count(ctx->pool) == 0)
 		return -ENOBUFS;

@@ -95,6 +95,30 @@ PKT_TEST(warm_udp_changes_nothing, "API since 2018")
 	ps_out(s, "+0 udp 1000 > 2000 (100)");
 }
 
+/* Another thread's event comes between the look for it and the send: as if practice had begun just before. Taking it would
+ * give the real port back, and the datagram would leave.
+ */
+PKT_TEST_IN(warm_udp_meets_an_event, "API since 2018", PS_NORMAL_ONLY)
+{
+	struct ps *s = ps_open();
+	struct zfut *us = ps_zfut(s, "us:1000", "peer:2000");
+	uint64_t counters[CNT__N];
+
+	memcpy(counters, ps_ctx(s)->counters, sizeof(counters));
+	ps_ctx(s)->warming = true;
+	atomic_fetch_or(&ps_ctx(s)->events, PORT_EV_LINK);
+	PS_EQ(s, zfut_send_single(us, ps_payload(100, 0), 100), -EAGAIN);
+	PS_EQ(s, atomic_load(&ps_ctx(s)->events), PORT_EV_LINK); /* it waits for the next poll */
+	PS_EQ(s, atomic_load(&ps_ctx(s)->busy), 0);
+	ps_ctx(s)->warming = false;
+	same_counters(s, counters);
+	PS_EQ(s, zfut_send_single_warm(us, ps_payload(100, 0), 100), -EAGAIN);
+	PS_EQ(s, atomic_load(&ps_ctx(s)->busy), 0);
+	ps_silence(s, .001);
+	PS_EQ(s, ps_send_single(s, us, 60), 60);
+	ps_out(s, "+0 udp 1000 > 2000 (60)");
+}
+
 PKT_TEST(warm_udp_codes, "API since 2018: EAGAIN, EMSGSIZE")
 {
 	struct ps *s = ps_open();
