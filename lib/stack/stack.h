@@ -27,6 +27,7 @@ struct stack_waitfd {
 	int intr;      /* the port's, or -1 */
 	bool periodic; /* the timer is set to look every fd_poll_interval_us */
 	uint64_t due;  /* cycles that the timer is set for; UINT64_MAX: off */
+	uint64_t fires_ns; /* the same by the kernel's clock */
 };
 
 struct zf_stack {

@@ -17,6 +17,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/timerfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/attr.h"
@@ -119,6 +120,15 @@ zf_waitable_fd_get(struct zf_stack *stack, int *fd)
 	return rc;
 }
 
+static uint64_t
+kernel_ns(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
 static int
 timer_set(struct stack_waitfd *f, uint64_t first_ns, uint64_t every_ns)
 {
@@ -130,7 +140,9 @@ timer_set(struct stack_waitfd *f, uint64_t first_ns, uint64_t every_ns)
 	return timerfd_settime(f->timer, 0, &its, NULL) < 0 ? -errno : 0;
 }
 
-/* The stack's next timer; what is set for it already stays set. */
+/* The stack's next timer; what is set for it already stays set. But the kernel's clock may be a little ahead of the cycles:
+ * then it has gone off, is not due yet, and has to be set again.
+ */
 static int
 timer_for(struct zf_stack *st, bool sleeps)
 {
@@ -139,7 +151,7 @@ timer_for(struct zf_stack *st, bool sleeps)
 	uint64_t due = ctx->wheel->next_due, now, ns = 0, every = 0;
 	int rc;
 
-	if (sleeps && !f->periodic && due == f->due)
+	if (sleeps && !f->periodic && due == f->due && (due == UINT64_MAX || kernel_ns() < f->fires_ns))
 		return 0;
 	if (due != UINT64_MAX) {
 		now = ctx_read_clock(ctx);
@@ -149,6 +161,7 @@ timer_for(struct zf_stack *st, bool sleeps)
 		every = (uint64_t)ctx->attr->fd_poll_interval_us * 1000u;
 		ns = ns != 0 ? ZF_MIN(ns, every) : every;
 	}
+	f->fires_ns = kernel_ns() + ns;
 	rc = timer_set(f, ns, every);
 	f->due = due;
 	f->periodic = !sleeps;
@@ -168,17 +181,15 @@ has_work(const struct zf_stack *st, bool sleeps)
 	return ctx->peek != NULL ? ctx_peek(ctx) : sleeps;
 }
 
-/* Not readable any more, until something new happens. */
+/* Not readable any more, until something new happens. An application that waits on the descriptor itself, by
+ * epoll_wait(2), has done the same: nothing is to be concluded from what is found.
+ */
 static void
-become_quiet(struct stack_waitfd *f)
+become_quiet(const struct stack_waitfd *f)
 {
 	struct epoll_event ev[4];
-	int n = epoll_wait(f->ep, ev, 4, 0);
 
-	/* The kernel's clock may be a little ahead of the cycles: then it is not due yet, and has to be set again. */
-	for (int i = 0; i < n; i++)
-		if (ev[i].data.fd == f->timer)
-			f->due = UINT64_MAX;
+	(void)epoll_wait(f->ep, ev, 4, 0);
 }
 
 ZF_EXPORT int
