@@ -119,10 +119,13 @@ wake_peer(struct wire_queue *q)
 	errno = saved;
 }
 
-/* Behind each frame, or each burst of them. */
+/* Behind each frame. The sleeper's membarrier(2) is a fence for the processor, not for the compiler, who might load the word
+ * before the store that publishes the frame.
+ */
 static ZF_ALWAYS_INLINE void
 look_for_sleeper(struct wire_queue *q)
 {
+	atomic_signal_fence(memory_order_seq_cst);
 	if (zf_unlikely(atomic_load_explicit(q->peer_sleeps, memory_order_relaxed) != 0))
 		wake_peer(q);
 }
