@@ -94,6 +94,8 @@ void share_stop(struct zf_port *p);
 /* Nobody is in the driver's burst functions between the two; the second takes them from the driver again. */
 void share_hold(struct zf_port *p);
 void share_go_on(struct zf_port *p);
+/* Has another stack received something for @pm, which is attached? Its own thread. */
+bool share_has_frames(const struct port_member *pm);
 /* Point the ctx's hot pointers at the shared queue; its own thread, or before it starts. */
 void share_attach(struct port_member *pm);
 /* 0 or -errno: membarrier(2) is there. Once a process. */

@@ -317,16 +317,22 @@ share_tx(void *queue, struct rte_mbuf **pkts, uint16_t n)
 	return sent;
 }
 
+bool
+share_has_frames(const struct port_member *pm)
+{
+	const struct share_inbox *in = pm->inbox;
+
+	return atomic_load_explicit(&in->head, memory_order_acquire) !=
+	       atomic_load_explicit(&in->tail, memory_order_relaxed);
+}
+
 static bool
 share_peek(const void *queue)
 {
 	const struct port_member *pm = queue;
 	const struct share *sh = pm->port->share;
-	const struct share_inbox *in = pm->inbox;
 
-	return atomic_load_explicit(&in->head, memory_order_acquire) !=
-		       atomic_load_explicit(&in->tail, memory_order_relaxed) ||
-	       sh->q.peek == NULL || sh->q.peek(sh->q.rxq);
+	return share_has_frames(pm) || sh->q.peek == NULL || sh->q.peek(sh->q.rxq);
 }
 
 void

@@ -177,8 +177,10 @@ has_work(const struct zf_stack *st, bool sleeps)
 	if (ctx->owed != 0 || ctx->unsent != 0 || ctx_has_events(ctx) ||
 	    netif_gen(ctx->netif) != ctx->ip->env_gen || ctx_read_clock(ctx) >= ctx->wheel->next_due)
 		return true;
-	/* Where nobody can look, the timer has somebody look soon. */
-	return ctx->peek != NULL ? ctx_peek(ctx) : sleeps;
+	if (ctx->caps & PORT_RX_PEEK)
+		return ctx_peek(ctx);
+	/* Where nobody can look, the timer has somebody look soon. A shared queue always has a peek, which says yes there. */
+	return sleeps || (ctx->peek != NULL && share_has_frames(st->port));
 }
 
 /* Not readable any more, until something new happens. An application that waits on the descriptor itself, by

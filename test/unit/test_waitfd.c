@@ -428,6 +428,28 @@ ports_without_interrupt_are_looked_at(void)
 	CU_ASSERT_EQUAL(zf_stack_free(st), 0);
 }
 
+/* The same where nobody can say whether a frame waits, as on DPDK's adapters: alone on the port and with another stack. */
+static void
+ports_without_peek_become_quiet(void)
+{
+	static const char attrs[] = "interface=mem:wfblind;ipv4=192.0.2.%d/24;n_bufs=256;fd_poll_interval_us=20000";
+	struct mem_port *p = mem_port("wfblind");
+	struct zf_stack *st[2];
+	char text[128];
+
+	mem_cfg(p)->caps &= ~(uint32_t)PORT_RX_PEEK;
+	for (int n = 0; n < 2; n++) {
+		snprintf(text, sizeof(text), attrs, n + 1);
+		st[n] = help_stack(text);
+		for (int i = 0; i <= n; i++) {
+			settle(st[i], fd_of(st[i]));
+			CU_ASSERT(readable(fd_of(st[i]), PATIENCE_MS)); /* by the timer */
+		}
+	}
+	CU_ASSERT_EQUAL(zf_stack_free(st[0]), 0);
+	CU_ASSERT_EQUAL(zf_stack_free(st[1]), 0);
+}
+
 /* A send that found the port full, and one that found no buffer: the loop must not sleep over them. */
 static void
 owed_work_keeps_it_readable(void)
@@ -582,6 +604,7 @@ static const struct unit_test tests[] = {
 	UNIT(awake_stack_wakes_the_sleeping_one),
 	UNIT(link_wakes),
 	UNIT(ports_without_interrupt_are_looked_at),
+	UNIT(ports_without_peek_become_quiet),
 	UNIT(owed_work_keeps_it_readable),
 	UNIT(child_sleeps_on_the_stack_it_got),
 	UNIT(works_in_libevent),
