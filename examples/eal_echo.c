@@ -107,7 +107,7 @@ struct worker {
 	int cpu;	/* where it ran at first, */
 	bool stayed;	/* and whether it was on a CPU of its lcore at the beginning and at the end */
 	bool ran;
-	uint64_t datagrams, dgram_bytes, dropped; /* dropped: answers for which the port had no room */
+	uint64_t datagrams, dgram_bytes, dropped; /* dropped: no room for the answer, or no way to whom it is for */
 	uint64_t conns, broken, stream_bytes;
 
 	struct zf_stack *stack;
@@ -117,7 +117,7 @@ struct worker {
 	struct sockaddr_in local;
 	struct zf_attr *attr;
 	struct conn *table;
-	bool starved; /* a connection found no packet buffer, of which no event tells when there is one */
+	bool starved; /* a connection found no packet buffer: tried again before EPOLLOUT says that there is one */
 };
 
 static struct worker workers[RTE_MAX_LCORE];
@@ -200,8 +200,13 @@ answer(struct worker *w, struct zfut **ut, struct sockaddr_in *to, const struct 
 		if (*ut != NULL)
 			EX_TRY(zfut_free(*ut));
 		*to = *from;
-		EX_TRY(zfut_alloc(ut, w->stack, (struct sockaddr *)&w->local, sizeof(w->local), (struct sockaddr *)to,
-				  sizeof(*to), 0, w->attr));
+		/* Whoever asks from where no answer gets to is no reason to end. */
+		if (zfut_alloc(ut, w->stack, (struct sockaddr *)&w->local, sizeof(w->local), (struct sockaddr *)to,
+			       sizeof(*to), 0, w->attr) < 0) {
+			*ut = NULL;
+			w->dropped++;
+			return;
+		}
 	}
 	if (zfut_send(*ut, iov, n, 0) < 0)
 		w->dropped++;

@@ -103,7 +103,7 @@ struct conn {
 	char name[32];
 	uint64_t got, sent;
 	bool full;    /* the last send found no room: EPOLLOUT will tell */
-	bool starved; /* the last send found no buffer: nothing tells, so it is tried after each round of the receiver */
+	bool starved; /* the last send found no buffer: it is tried after each round of the receiver, sooner than EPOLLOUT */
 	bool ended;   /* all that the peer will ever send has been read */
 	int err;      /* why it broke, 0 or a negative errno code */
 };

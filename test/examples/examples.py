@@ -185,6 +185,21 @@ def wire_eal_echo(b):
         raise AssertionError(f"{second['datagrams']} datagrams of 110, {lost} lost")
 
 
+def wire_eal_echo_strangers(b):
+    """Datagrams from where no answer gets to, here out of its subnet: dropped, and the next one is served."""
+    w = b.wire()
+    lcores = f"0@{min(os.sched_getaffinity(0))},1@{min(os.sched_getaffinity(0))}"
+    echo = b.zf("eal_echo", "b", w, *EAL, "--lcores", lcores, "--", "--json", "-p", "9000",
+                f"interface=wire:{w};ipv4=10.0.0.2/25")
+    b.end(b.zf("zfsend", "a", w, "-q", "--json", "-n", "3", "-r", "100", "10.0.0.2:9000", attrs=";ipv4=10.0.0.200/24"))
+    ping = b.end(b.zf("zfudppingpong", "a", w, "-s", "64", "-i", "100", "-r", "10", "-t", "20", "--json", "ping",
+                      "10.0.0.1:9000", "10.0.0.2:9000"))
+    expect("iterations", ping["iterations"], 100)
+    dropped = b.stopped(echo)["workers"][0]["dropped"]
+    if dropped == 0:
+        raise AssertionError("nothing was dropped")
+
+
 def wire_eal_echo_alone(b):
     """No worker lcore: says so."""
     p = b.zf("eal_echo", "b", b.wire(), *EAL, "--lcores", "0@0", "--")
@@ -361,6 +376,7 @@ TESTS = [
     (wire_mtpong_traces, ("zfsend", "zftcpmtpong")),
     (wire_tcp_muxer, ("zftcppingpong",)),
     (wire_eal_echo, ("eal_echo", "zfudppingpong", "zftcppingpong")),
+    (wire_eal_echo_strangers, ("eal_echo", "zfsend", "zfudppingpong")),
     (wire_eal_echo_alone, ("eal_echo",)),
     (kernel_sink_polls, ("zfsink",)),
     (kernel_sink_muxer, ("zfsink",)),
