@@ -104,17 +104,20 @@ wire_queue_arm(struct wire_queue *q, struct shm_sleep *peer)
 	return syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0) == 0;
 }
 
-/* The other end sleeps, or is about to. One write for each time, whoever does it. */
+/* The other end sleeps, or is about to. One write for each time, whoever does it: of 0, which wakes whoever watches the
+ * eventfd edge-triggered and, it being 1 from the beginning (see shm_eventfd()), finds it readable. Somebody hostile may
+ * make the eventfd blocking and fill it up, at any moment: there is room for 0 all the same. Only the kernel itself can
+ * count beyond that, which POLLERR tells.
+ */
 static ZF_COLD void
 wake_peer(struct wire_queue *q)
 {
-	struct pollfd pfd = {.fd = q->peer_fd, .events = POLLOUT};
-	const uint64_t one = 1;
+	struct pollfd pfd = {.fd = q->peer_fd, .events = 0};
+	const uint64_t nothing = 0;
 	int saved = errno;
 
-	/* Somebody hostile may have made the eventfd blocking and filled it up: then it is readable enough. */
-	if (atomic_exchange_explicit(q->peer_sleeps, 0, memory_order_acq_rel) != 0 && poll(&pfd, 1, 0) == 1 &&
-	    (pfd.revents & POLLOUT) != 0 && write(q->peer_fd, &one, sizeof(one)) < 0)
+	if (atomic_exchange_explicit(q->peer_sleeps, 0, memory_order_acq_rel) != 0 &&
+	    (poll(&pfd, 1, 0) != 0 || write(q->peer_fd, &nothing, sizeof(nothing)) < 0))
 		q->wake_failed++;
 	errno = saved;
 }

@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "wire/wire_int.h"
@@ -57,8 +56,8 @@ pair_alloc(const struct wire *w, const char *name, size_t len)
 
 	if (p != NULL) {
 		memcpy(p->name, name, len);
-		p->wake_fd[0] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-		p->wake_fd[1] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+		p->wake_fd[0] = shm_eventfd();
+		p->wake_fd[1] = shm_eventfd();
 		rc = p->wake_fd[0] < 0 || p->wake_fd[1] < 0 ? -errno : shm_reserve(1, &window);
 	}
 	if (rc == 0) {

@@ -151,8 +151,8 @@ rdv_msg_peer(int fd, uid_t *uid, int32_t *pid)
 	return cred.uid == geteuid() ? 0 : -EACCES;
 }
 
-/* An eventfd of somebody hostile may still be made blocking and filled up, whereupon a write would hang: burst.c writes
- * only after a poll.
+/* An eventfd of somebody hostile may still be made blocking and filled up, whereupon a write would hang: burst.c writes 0,
+ * for which there is room always.
  */
 int
 rdv_msg_eventfd(int fd)

@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "wire/rdv_int.h"
@@ -439,7 +438,7 @@ make_memory(uint8_t *window, uint32_t epoch, int32_t peer, int fds[RDV_FDS])
 		return fds[0];
 	rc = shm_map(window, fds[0]);
 	for (int i = 1; i <= 2 && rc == 0; i++) {
-		fds[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+		fds[i] = shm_eventfd();
 		if (fds[i] < 0)
 			rc = -errno;
 	}

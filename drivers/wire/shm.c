@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -31,6 +32,12 @@ bool
 shm_layout_same(const struct shm_layout *a, const struct shm_layout *b)
 {
 	return memcmp(a, b, sizeof(*a)) == 0;
+}
+
+int
+shm_eventfd(void)
+{
+	return eventfd(1, EFD_NONBLOCK | EFD_CLOEXEC);
 }
 
 int

@@ -16,7 +16,7 @@
 #include "wire/ring.h"
 
 #define SHM_MAGIC   0x657269772d667aull /* "zf-wire" */
-#define SHM_VERSION 2u
+#define SHM_VERSION 3u
 #define SHM_BYTES   (2u << 20)
 #define SHM_HEAD    4096u
 
@@ -64,6 +64,9 @@ shm_ring(struct shm_head *h, uint32_t role)
 }
 
 bool shm_layout_same(const struct shm_layout *a, const struct shm_layout *b);
+
+/* What an end that sleeps watches, edge-triggered, and the other writes to: always readable, read by nobody. -1: errno. */
+int shm_eventfd(void);
 
 /* A fresh memfd of SHM_BYTES zeros that can never change its size. The fd, or -errno. */
 int shm_create(void);

@@ -4,8 +4,10 @@
  * none, silence, chatter. Each must leave the end down, whole, and ready for an honest one.
  */
 #include <errno.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 
+#include "wire/burst.h"
 #include "wire_help.h"
 
 static uint64_t now;
@@ -300,7 +302,39 @@ chatter_while_up(void)
 	help_end();
 }
 
+/* Somebody made the eventfd blocking and filled it up: who watches it is woken all the same, and nobody hangs. */
+static void
+full_eventfd_wakes(void)
+{
+	struct shm_sleep sleep[2] = {0};
+	struct epoll_event ev = {.events = EPOLLIN | EPOLLET};
+	int ep = epoll_create1(EPOLL_CLOEXEC), fd = eventfd(0, EFD_CLOEXEC);
+	static uint8_t rings[2][RING_BYTES] ZF_CACHE_ALIGNED;
+	const uint64_t most = UINT64_MAX - 1;
+	uint8_t frame[64] = {0};
+	struct wire_queue q;
+
+	wire_queue_init(&q, NULL);
+	wire_queue_attach(&q, rings[0], rings[1], 1);
+	wire_queue_sleep_by(&q, &sleep[0], &sleep[1], fd);
+	CU_ASSERT_EQUAL(write(fd, &most, sizeof(most)), sizeof(most));
+	CU_ASSERT_EQUAL(epoll_ctl(ep, EPOLL_CTL_ADD, fd, &ev), 0);
+	CU_ASSERT_EQUAL(epoll_wait(ep, &ev, 1, 0), 1);
+	CU_ASSERT_EQUAL(epoll_wait(ep, &ev, 1, 0), 0);
+	for (int i = 0; i < 3; i++) {
+		atomic_store(&sleep[1].sleeping, 1);
+		CU_ASSERT_EQUAL(wire_tx_copy(&q, frame, 34, frame, 30), 1);
+		CU_ASSERT_EQUAL(atomic_load(&sleep[1].sleeping), 0);
+		CU_ASSERT_EQUAL(epoll_wait(ep, &ev, 1, 0), 1);
+		CU_ASSERT_EQUAL(epoll_wait(ep, &ev, 1, 0), 0);
+	}
+	CU_ASSERT_EQUAL(q.wake_failed, 0);
+	close(ep);
+	close(fd);
+}
+
 static const struct unit_test tests[] = {
+	UNIT(full_eventfd_wakes),
 	UNIT(messages_are_checked),
 	UNIT(another_version_is_told_so),
 	UNIT(nonsense_at_the_listening_end),
