@@ -104,7 +104,7 @@ zt_open(struct zt **out, const char *attrs)
 	return 0;
 }
 
-/* Timers that belong to zockets, which kinds from TIMER_TCP on do. */
+/* Timers that belong to zockets and for which something is due. */
 static uint32_t
 zocket_timers(const struct wheel *w)
 {
@@ -115,7 +115,7 @@ zocket_timers(const struct wheel *w)
 		const struct wheel_link *l = (const void *)((const char *)w + (int64_t)head->next * 8);
 
 		for (; l != head; l = (const void *)((const char *)w + (int64_t)l->next * 8))
-			n += zf_container_of(l, const struct wheel_timer, link)->kind >= TIMER_TCP;
+			n += zt_tcp_timer_is_owed(zf_container_of(l, const struct wheel_timer, link));
 	}
 	return n;
 }

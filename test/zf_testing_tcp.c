@@ -12,6 +12,16 @@
 #include "zf_testing.h"
 #include "zf_testing_priv.h"
 
+bool
+zt_tcp_timer_is_owed(const struct wheel_timer *t)
+{
+	const struct zft *ts = zf_container_of(t, const struct zft, timer);
+
+	if (t->kind != TIMER_TCP)
+		return t->kind > TIMER_TCP;
+	return (ts->due[TCP_DUE_RTX] | ts->due[TCP_DUE_ACK] | ts->due[TCP_DUE_LONG]) != 0;
+}
+
 static uint32_t
 timers_of(const struct zft *ts)
 {

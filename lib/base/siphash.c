@@ -75,13 +75,12 @@ sip_end(struct state *s)
 }
 
 uint64_t
-siphash_16(uint64_t first, uint64_t second, const struct siphash_key *key)
+siphash_15(uint64_t first, uint64_t second, const struct siphash_key *key)
 {
 	struct state s = sip_begin(key);
 
 	sip_word(&s, first);
-	sip_word(&s, second);
-	sip_word(&s, 16ull << 56);
+	sip_word(&s, second | 15ull << 56);
 	return sip_end(&s);
 }
 

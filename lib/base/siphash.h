@@ -13,7 +13,7 @@ struct siphash_key {
 };
 
 uint64_t siphash(const void *data, size_t len, const struct siphash_key *key);
-/* The same of 16 bytes, given as the two little-endian numbers that they are. */
-uint64_t siphash_16(uint64_t first, uint64_t second, const struct siphash_key *key);
+/* The same of 15 bytes, given as two little-endian numbers: the topmost byte of @second is 0. */
+uint64_t siphash_15(uint64_t first, uint64_t second, const struct siphash_key *key);
 
 #endif

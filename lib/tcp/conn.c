@@ -199,7 +199,8 @@ detach(struct zf_ctx *ctx, struct zft *ts)
 {
 	tcp_owed_remove(ctx, ts);
 	tcp_unpend(ctx, ts);
-	sq_clear(ctx, ts);
+	if (ts->sq_head != TCP_NONE)
+		sq_clear(ctx, ts);
 	if (ts->ooo_head != TCP_NONE)
 		(void)tcp_ooo_drop(ctx, ctx->tcp->ooo, &ts->ooo_head);
 	if (ts->flags & TF_HASHED)
@@ -208,7 +209,9 @@ detach(struct zf_ctx *ctx, struct zft *ts)
 	unregister(ctx, ts);
 	if (ts->state != TCP_TIME_WAIT) /* there it is ts->tw */
 		tcp_rec_put(ctx, ts);
-	wheel_cancel(ctx->wheel, &ts->timer);
+	/* The wheel's timer stays armed, also for the zocket's next connection: it finds out that there is nothing to do, which
+	 * costs less than to set it for each connection.
+	 */
 	memset(ts->due, 0, sizeof(ts->due));
 	ts->fast_send_bytes = 0;
 	if (ts->path_gen != 0)

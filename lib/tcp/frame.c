@@ -203,6 +203,13 @@ send_copy(struct zf_ctx *ctx, const uint8_t *hdr, uint32_t hdr_len, const void *
 	return true;
 }
 
+/* A header alone. Ports expect two pieces: its last bytes are the other one. */
+static bool
+send_copy_hdr(struct zf_ctx *ctx, const uint8_t *hdr, uint32_t hdr_len)
+{
+	return send_copy(ctx, hdr, hdr_len - 16, hdr + hdr_len - 16, 16);
+}
+
 bool
 tcp_frame_ctl(struct zf_ctx *ctx, struct zft *ts, const struct tcp_frame *f, const uint8_t *opts, uint32_t opts_len)
 {
@@ -228,7 +235,7 @@ tcp_frame_ctl(struct zf_ctx *ctx, struct zft *ts, const struct tcp_frame *f, con
 				csum_finish(csum_ip4_hdr(hdr + ts->l3_off, 5));
 	}
 	if (may_copy(ctx, ts, hdr_len))
-		return send_copy(ctx, hdr, hdr_len, hdr, 0);
+		return send_copy_hdr(ctx, hdr, hdr_len);
 	m = copy_frame(ctx, hdr, hdr_len, NULL, 0);
 	if (m == NULL)
 		return false;
@@ -276,7 +283,8 @@ tcp_frame_data(struct zf_ctx *ctx, struct zft *ts, const struct tcp_frame *f, ui
 
 	(void)put_header(ctx, ts, hdr, f, 0, g->len);
 	if (may_copy(ctx, ts, ts->hdr_len + (uint32_t)g->len))
-		return send_copy(ctx, hdr, ts->hdr_len, payload != NULL ? payload : hdr, g->len);
+		return payload != NULL ? send_copy(ctx, hdr, ts->hdr_len, payload, g->len)
+				       : send_copy_hdr(ctx, hdr, ts->hdr_len);
 	m = frame_run(ctx, ts, hdr, g);
 	if (m == NULL)
 		return false;

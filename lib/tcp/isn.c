@@ -15,7 +15,7 @@ enum label {
 static uint32_t
 tuple_hash(const struct siphash_key *key, enum label label, be32_t lip, be16_t lport, be32_t rip, be16_t rport)
 {
-	return (uint32_t)siphash_16((uint64_t)rip.raw << 32 | lip.raw,
+	return (uint32_t)siphash_15((uint64_t)rip.raw << 32 | lip.raw,
 				    (uint64_t)label << 32 | (uint32_t)rport.raw << 16 | lport.raw, key);
 }
 

@@ -217,6 +217,8 @@ tcp_room_fini(struct zf_ctx *ctx)
 		tcp_tw_forget(ctx, &was, tw_index(r->tw, e));
 		tw_put(r->tw, e);
 	}
+	for (uint32_t i = 0; i < r->max_zft; i++)
+		wheel_cancel(ctx->wheel, &r->zfts[i].timer);
 	wheel_cancel(ctx->wheel, &r->tw_timer);
 	wheel_cancel(ctx->wheel, &r->syn_timer);
 }

@@ -30,8 +30,8 @@ siphash_published_vectors(void)
 		CU_ASSERT_EQUAL(siphash(msg, i, &key), want[i]);
 	CU_ASSERT_EQUAL(siphash(msg, 63, &key), 0x958a324ceb064572);
 	/* Bytes 0 to 15, which the list goes on with. */
-	CU_ASSERT_EQUAL(siphash_16(0x0706050403020100, 0x0f0e0d0c0b0a0908, &key), siphash(msg, 16, &key));
-	CU_ASSERT_EQUAL(siphash_16(0x0706050403020100, 0x0f0e0d0c0b0a0908, &key), 0x3f2acc7f57c29bdb);
+	CU_ASSERT_EQUAL(siphash_15(0x0706050403020100, 0x000e0d0c0b0a0908, &key), siphash(msg, 15, &key));
+	CU_ASSERT_EQUAL(siphash_15(0x0706050403020100, 0x000e0d0c0b0a0908, &key), 0xa129ca6149be45e5);
 }
 
 static void
