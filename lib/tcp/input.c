@@ -77,6 +77,24 @@ input_unknown(struct zf_ctx *ctx, struct tcp_in *in)
 	return CNT_RX_DROP_TCP_NO_PORT;
 }
 
+/* The usual end of a handshake, an ACK alone: tcp_conn_accept() has done all that the numbered steps would do with it, but
+ * for timestamps. Nothing is queued nor to be answered, so that what would be the first round of output follows at once.
+ */
+static ZF_ALWAYS_INLINE bool
+accept_bare_ack(struct zf_ctx *ctx, struct zft *ts, const struct tcp_in *in)
+{
+	if ((in->flags & ~TCP_FLAG_PSH) != TCP_FLAG_ACK || in->len != 0 || (in->o.have & TCP_OPT_SACK) != 0 ||
+	    !ctx->tcp->conf.fast_path || !ts->path.resolved || ts->path_gen != ctx->ip->env_gen)
+		return false;
+	if ((ts->flags & TF_TS) && seq_leq(in->seq, ts->last_ack_sent)) {
+		ts->ts_recent = in->o.ts_val;
+		ts->ts_recent_at = ctx->now;
+	}
+	tcp_arm_idle(ctx, ts);
+	tcp_fast_reset(ctx, ts);
+	return true;
+}
+
 /* @i: of in->key in the demux table, or TCP_NONE. */
 static ZF_ALWAYS_INLINE enum counter
 dispatch(struct zf_ctx *ctx, struct tcp_in *in, uint32_t i)
@@ -97,7 +115,7 @@ dispatch(struct zf_ctx *ctx, struct tcp_in *in, uint32_t i)
 		return again ? input_unknown(ctx, in) : CNT_RX_TCP;
 	}
 	tcp_syn_segment(ctx, i - r->max_tw, in, &ts);
-	return ts != NULL ? tcp_input_conn(ctx, ts, in) : CNT_RX_TCP;
+	return ts != NULL && !accept_bare_ack(ctx, ts, in) ? tcp_input_conn(ctx, ts, in) : CNT_RX_TCP;
 }
 
 void

@@ -369,23 +369,13 @@ arm(struct zf_ctx *ctx, struct zft *ts, enum round_end end)
 	tcp_arm_idle(ctx, ts);
 }
 
-static void
-output(struct zf_ctx *ctx, struct zft *ts, bool force)
+static ZF_NOINLINE void
+output_queue(struct zf_ctx *ctx, struct zft *ts, bool force)
 {
-	enum round_end end = ROUND_EMPTY;
+	enum round_end end = send_lost(ctx, ts);
 
-	if (!may_send_new(ts) && ts->state != TCP_FIN_WAIT2) {
-		if ((ts->flags & TF_ACK_NOW) && ts->state != TCP_CLOSE && ts->state != TCP_SYN_SENT)
-			tcp_send_ack(ctx, ts);
-		return;
-	}
-	tcp_path_check(ctx, ts);
-	/* Nothing queued, nothing to send; but what was pending when the last run went must not outlive it. */
-	if (ts->sq_head != TCP_NONE || (ts->loss.flags & LF_PENDING) != 0) {
-		end = send_lost(ctx, ts);
-		if (end == ROUND_EMPTY)
-			end = send_new(ctx, ts, force);
-	}
+	if (end == ROUND_EMPTY)
+		end = send_new(ctx, ts, force);
 	tcp_loss_limited(ts, end == ROUND_CWND);
 	if (end == ROUND_PORT) {
 		ctx->owed |= CTX_OWED_TX_RETRY;
@@ -395,6 +385,38 @@ output(struct zf_ctx *ctx, struct zft *ts, bool force)
 	if (ts->flags & TF_ACK_NOW)
 		tcp_send_ack(ctx, ts);
 	tcp_fast_update(ctx, ts);
+}
+
+/* The same where nothing is queued, so that nothing is in flight. */
+static ZF_ALWAYS_INLINE void
+output_ack(struct zf_ctx *ctx, struct zft *ts)
+{
+	ZF_ASSERT(seq_eq(ts->snd_una, ts->snd_nxt) && ts->sq_unsent == TCP_NONE && ts->sq_segs == 0);
+	tcp_loss_limited(ts, false);
+	tcp_arm_idle(ctx, ts);
+	if (ts->flags & TF_ACK_NOW)
+		tcp_send_ack(ctx, ts);
+	if ((ts->state == TCP_ESTABLISHED || ts->state == TCP_CLOSE_WAIT) && ts->path.resolved &&
+	    tcp_loss_can_fast(ts) && (ts->flags & (TF_CWR | TF_ECE | TF_ACK_NOW)) == 0)
+		tcp_fast_reset(ctx, ts);
+	else
+		ts->fast_send_bytes = 0;
+}
+
+static ZF_ALWAYS_INLINE void
+output(struct zf_ctx *ctx, struct zft *ts, bool force)
+{
+	if (!may_send_new(ts) && ts->state != TCP_FIN_WAIT2) {
+		if ((ts->flags & TF_ACK_NOW) && ts->state != TCP_CLOSE && ts->state != TCP_SYN_SENT)
+			tcp_send_ack(ctx, ts);
+		return;
+	}
+	tcp_path_check(ctx, ts);
+	/* What was pending when the last run went must not outlive it. */
+	if (ts->sq_head != TCP_NONE || (ts->loss.flags & LF_PENDING) != 0)
+		output_queue(ctx, ts, force);
+	else
+		output_ack(ctx, ts);
 }
 
 void
