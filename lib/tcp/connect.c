@@ -342,7 +342,7 @@ tcp_close(struct zf_ctx *ctx, struct zft *ts)
 		(void)tcp_queue_fin(ctx, ts);
 	if (ts->state == TCP_FIN_WAIT2 && r->conf.finwait != 0)
 		tcp_timer_set(ctx, ts, TCP_DUE_LONG, ctx->now + r->conf.finwait);
-	tcp_pend(ctx, ts);
+	tcp_output(ctx, ts);
 }
 
 ZF_EXPORT int

@@ -85,16 +85,6 @@ tcp_template_options(struct zf_ctx *ctx, struct zft *ts)
 		tcp_template(ctx, ts);
 }
 
-uint16_t
-tcp_window_field(const struct zf_ctx *ctx, struct zft *ts)
-{
-	uint32_t wnd = tcp_window(ctx, ts) >> ts->rcv_shift;
-
-	wnd = ZF_MIN(wnd, 65535u);
-	ts->rcv_adv = seq_max(ts->rcv_adv, seq_add(ts->rcv_nxt, wnd << ts->rcv_shift));
-	return (uint16_t)wnd;
-}
-
 /* The template with everything that changes, at @p, which has room for all of hdr; @opts more bytes of options are the caller's. */
 static struct hdr_tcp *
 put_header(struct zf_ctx *ctx, struct zft *ts, uint8_t *p, const struct tcp_frame *f, uint32_t opts, uint32_t len)
@@ -111,7 +101,7 @@ put_header(struct zf_ctx *ctx, struct zft *ts, uint8_t *p, const struct tcp_fram
 		if (ts->sum_mode != TCP_SUM_OFFLOAD)
 			ip->csum = csum_finish(csum_ip4_hdr(ip, 5));
 	} else if (ts->sum_mode != TCP_SUM_OFFLOAD) {
-		ip->csum = csum_finish((uint64_t)ts->ip_sum + ip->total_len.raw);
+		ip->csum = tcp_ip_csum(ts, ip->total_len);
 	}
 	tcp->seq = be32_from(f->seq.n);
 	if (f->flags & TCP_FLAG_ACK) {

@@ -27,7 +27,25 @@ bool tcp_frame_data(struct zf_ctx *ctx, struct zft *ts, const struct tcp_frame *
  */
 bool tcp_frame_now(struct zf_ctx *ctx, struct zft *ts, const uint8_t *hdr, struct tcp_txseg *g);
 
+/* The IP header's checksum: the template's sum, which is folded, and a length, so one carry at most. */
+static ZF_ALWAYS_INLINE be16_t
+tcp_ip_csum(const struct zft *ts, be16_t total_len)
+{
+	uint32_t sum = ts->ip_sum + total_len.raw;
+
+	ZF_ASSERT(ts->ip_sum <= 0xffff);
+	return (be16_t){(uint16_t)~(sum + (sum >> 16))};
+}
+
 /* The window field of a header sent now; what it promises is kept (rcv_adv). */
-uint16_t tcp_window_field(const struct zf_ctx *ctx, struct zft *ts);
+static ZF_ALWAYS_INLINE uint16_t
+tcp_window_field(const struct zf_ctx *ctx, struct zft *ts)
+{
+	uint32_t wnd = tcp_window(ctx, ts) >> ts->rcv_shift;
+
+	wnd = ZF_MIN(wnd, 65535u);
+	ts->rcv_adv = seq_max(ts->rcv_adv, seq_add(ts->rcv_nxt, wnd << ts->rcv_shift));
+	return (uint16_t)wnd;
+}
 
 #endif

@@ -307,10 +307,23 @@ synchronize(struct zf_ctx *ctx, struct zft *ts, const struct tcp_in *in)
 	return true;
 }
 
+/* The next segment of a synchronized connection without timestamps, whatever it carries: the steps up to the fourth have
+ * nothing to say.
+ */
+static ZF_ALWAYS_INLINE bool
+is_next(const struct zft *ts, const struct tcp_in *in)
+{
+	return (in->flags & (TCP_FLAG_RST | TCP_FLAG_SYN | TCP_FLAG_ACK)) == TCP_FLAG_ACK &&
+	       seq_eq(in->seq, ts->rcv_nxt) && (ts->flags & TF_TS) == 0 && !seq_eq(ts->rcv_adv, ts->rcv_nxt) &&
+	       ts->state != TCP_SYN_RECV;
+}
+
 enum counter
 tcp_input_conn(struct zf_ctx *ctx, struct zft *ts, struct tcp_in *in)
 {
 	tcp_flush(ctx, ts);
+	if (is_next(ts, in))
+		goto fifth;
 	if (paws_refuses(ctx, ts, in))
 		return CNT_RX_DROP_TCP_PAWS;
 	if (!check_sequence(ctx, ts, in))
@@ -326,6 +339,7 @@ tcp_input_conn(struct zf_ctx *ctx, struct zft *ts, struct tcp_in *in)
 		return CNT_RX_DROP_TCP_ACK;
 	if (ts->state == TCP_SYN_RECV && !synchronize(ctx, ts, in))
 		return CNT_RX_DROP_TCP_ACK;
+fifth:
 	if (!check_ack(ctx, ts, in))
 		return CNT_RX_DROP_TCP_ACK;
 	ts->last_rcvd = ctx->now;

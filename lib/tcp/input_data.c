@@ -202,6 +202,10 @@ tcp_input_data(struct zf_ctx *ctx, struct zft *ts, struct tcp_in *in)
 		ts->flags |= TF_ACK_NOW;
 		return end;
 	}
+	if (in->len == 0 && seq_eq(in->seq, ts->rcv_nxt) && ts->ooo_head == TCP_NONE && !(ts->flags & TF_ECN)) {
+		input_fin(ctx, ts); /* nothing to trim, nothing to take */
+		return end;
+	}
 	trim(ts, in);
 	if (in->len > 0 && !(ts->flags & (TF_APP | TF_ACCEPT))) {
 		/* The application is gone and this would be lost: RFC 9293 3.6.1, RFC 2525 2.17. */

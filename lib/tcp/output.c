@@ -70,21 +70,6 @@ tcp_run_pending(struct zf_ctx *ctx)
 	sq_return(ctx);
 }
 
-uint32_t
-tcp_window(const struct zf_ctx *ctx, const struct zft *ts)
-{
-	uint32_t told = seq_sub(ts->rcv_adv, ts->rcv_nxt);
-	uint32_t room = ts->rcv_buf > ts->rxq_bytes ? ts->rcv_buf - ts->rxq_bytes : 0;
-	uint32_t bufs = ctx->rx_held < ctx->rx_hold_max ? ctx->rx_hold_max - ctx->rx_held : 0;
-
-	/* A peer that sends full segments fills a buffer with each; one that sends less is coalesced. */
-	room = (uint32_t)ZF_MIN((uint64_t)room, (uint64_t)bufs * TCP_MSS_DEFAULT);
-	/* Silly window avoidance of RFC 9293 3.8.6.2.2: the edge stays until it may move by a segment or half of all. */
-	if (room < told + ZF_MIN(ts->rcv_buf / 2, (uint32_t)ctx->tcp->mss))
-		return told;
-	return room;
-}
-
 void
 tcp_window_opened(struct zf_ctx *ctx, struct zft *ts)
 {
@@ -387,6 +372,35 @@ output_queue(struct zf_ctx *ctx, struct zft *ts, bool force)
 	tcp_fast_update(ctx, ts);
 }
 
+/* A FIN and nothing else, in good times. */
+static ZF_ALWAYS_INLINE bool
+is_lone_fin(const struct zf_ctx *ctx, const struct zft *ts)
+{
+	uint32_t i = ts->sq_unsent;
+	const struct tcp_txseg *g;
+
+	if (i == TCP_NONE || ts->sq_head != i || ts->sq_tail != i || ts->loss.phase != LOSS_OPEN ||
+	    (ts->loss.flags & LF_PENDING) != 0 || usable(ts) == 0)
+		return false;
+	g = sq_seg(ctx->tcp, i);
+	return g->len == 0 && g->n_sent == 0;
+}
+
+/* All that output_queue() does for it: no window but the peer's holds a FIN back that is alone. */
+static void
+output_fin(struct zf_ctx *ctx, struct zft *ts)
+{
+	ts->fast_send_bytes = 0;
+	tcp_loss_limited(ts, false);
+	if (!send_run(ctx, ts, ts->sq_unsent, false)) {
+		ctx->owed |= CTX_OWED_TX_RETRY;
+		tcp_pend(ctx, ts);
+	}
+	arm(ctx, ts, ROUND_EMPTY);
+	if (ts->flags & TF_ACK_NOW)
+		tcp_send_ack(ctx, ts);
+}
+
 /* The same where nothing is queued, so that nothing is in flight. */
 static ZF_ALWAYS_INLINE void
 output_ack(struct zf_ctx *ctx, struct zft *ts)
@@ -413,10 +427,12 @@ output(struct zf_ctx *ctx, struct zft *ts, bool force)
 	}
 	tcp_path_check(ctx, ts);
 	/* What was pending when the last run went must not outlive it. */
-	if (ts->sq_head != TCP_NONE || (ts->loss.flags & LF_PENDING) != 0)
-		output_queue(ctx, ts, force);
-	else
+	if (ts->sq_head == TCP_NONE && (ts->loss.flags & LF_PENDING) == 0)
 		output_ack(ctx, ts);
+	else if (is_lone_fin(ctx, ts))
+		output_fin(ctx, ts);
+	else
+		output_queue(ctx, ts, force);
 }
 
 void

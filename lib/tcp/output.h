@@ -96,7 +96,20 @@ tcp_fast_is_right(struct zf_ctx *ctx, struct zft *ts, uint32_t len)
 #endif
 
 /* Right edge to tell the peer, by what the reader and the buffers have room for. Never left of rcv_adv. */
-uint32_t tcp_window(const struct zf_ctx *ctx, const struct zft *ts);
+static ZF_ALWAYS_INLINE uint32_t
+tcp_window(const struct zf_ctx *ctx, const struct zft *ts)
+{
+	uint32_t told = seq_sub(ts->rcv_adv, ts->rcv_nxt);
+	uint32_t room = ts->rcv_buf > ts->rxq_bytes ? ts->rcv_buf - ts->rxq_bytes : 0;
+	uint32_t bufs = ctx->rx_held < ctx->rx_hold_max ? ctx->rx_hold_max - ctx->rx_held : 0;
+
+	/* A peer that sends full segments fills a buffer with each; one that sends less is coalesced. */
+	room = (uint32_t)ZF_MIN((uint64_t)room, (uint64_t)bufs * TCP_MSS_DEFAULT);
+	/* Silly window avoidance of RFC 9293 3.8.6.2.2: the edge stays until it may move by a segment or half of all. */
+	if (room < told + ZF_MIN(ts->rcv_buf / 2, (uint32_t)ctx->tcp->mss))
+		return told;
+	return room;
+}
 /* The reader took bytes: does the window deserve to be told (RFC 9293 3.8.6.2.2)? */
 void tcp_window_opened(struct zf_ctx *ctx, struct zft *ts);
 

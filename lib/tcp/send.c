@@ -43,7 +43,7 @@ fast_header(struct zf_ctx *ctx, struct zft *ts, uint32_t len)
 
 	ip->total_len = be16_from((uint16_t)(ts->hdr_len - ts->l3_off + len));
 	if (ts->sum_mode != TCP_SUM_OFFLOAD)
-		ip->csum = csum_finish((uint64_t)ts->ip_sum + ip->total_len.raw);
+		ip->csum = tcp_ip_csum(ts, ip->total_len);
 	tcp->seq = be32_from(ts->snd_nxt.n);
 	tcp->ack = be32_from(ts->rcv_nxt.n);
 	tcp->flags = TCP_FLAG_ACK | TCP_FLAG_PSH;
