@@ -472,9 +472,11 @@ owed_work_keeps_it_readable(void)
 	ends_close(&e);
 }
 
-/* The child has the stack from here on: 100 datagrams, each slept for. Its exit code: 0, or the step that failed. */
+/* The child has the stack from here on: 100 datagrams, each slept for; a byte to @told says that it is about to. Its exit
+ * code: 0, or the step that failed.
+ */
 static int
-child_sleeps(struct ends *e)
+child_sleeps(struct ends *e, int told)
 {
 	struct pollfd p = {.fd = e->fd, .events = POLLIN};
 	uint32_t got = 0;
@@ -487,7 +489,7 @@ child_sleeps(struct ends *e)
 			break;
 		if (zf_waitable_fd_prime(e->a) != 0)
 			return 1;
-		if (poll(&p, 1, PATIENCE_MS) != 1)
+		if (write(told, "", 1) != 1 || poll(&p, 1, PATIENCE_MS) != 1)
 			return 2;
 	}
 	return 0;
@@ -497,24 +499,26 @@ child_sleeps(struct ends *e)
 static void
 child_sleeps_on_the_stack_it_got(void)
 {
+	int status = -1, told[2];
 	struct ends e;
-	int status = -1;
 	pid_t pid;
+	char c;
 
 	ends_open(&e, "wffork");
 	settle(e.a, e.fd);
+	CU_ASSERT_EQUAL_FATAL(pipe(told), 0);
 	pid = fork();
 	if (pid == 0)
-		_exit(child_sleeps(&e));
+		_exit(child_sleeps(&e, told[1]));
+	close(told[1]);
 	CU_ASSERT_FATAL(pid > 0);
-	for (int i = 0; i < 100; i++) {
-		struct timespec a_while = {.tv_nsec = 1000000};
-
+	/* One datagram for each time that it goes to sleep; a spurious turn asks for one more, which nobody counts on. */
+	while (readable(told[0], PATIENCE_MS) && read(told[0], &c, 1) == 1) {
 		while (zfut_send_single(e.tx, "x", 1) == -EAGAIN)
 			(void)zf_reactor_perform(e.b);
 		(void)zf_reactor_perform(e.b);
-		(void)clock_nanosleep(CLOCK_MONOTONIC, 0, &a_while, NULL); /* mostly it is asleep again by then */
 	}
+	close(told[0]);
 	CU_ASSERT_EQUAL(waitpid(pid, &status, 0), pid);
 	CU_ASSERT(WIFEXITED(status));
 	CU_ASSERT_EQUAL(WEXITSTATUS(status), 0);
