@@ -218,6 +218,8 @@ send_stream(struct stream *s)
 			left -= (uint64_t)rc;
 			at = (at + (size_t)rc) % PERIOD;
 			moved(s, (size_t)rc, now);
+			/* A poll for each send: acknowledgements that wait make the queue long, and its buffers cold. */
+			(void)zf_reactor_perform(s->stack);
 			continue;
 		}
 		if (!ex_tcp_full(rc))

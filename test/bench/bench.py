@@ -138,24 +138,43 @@ def tcp_rows(build, rounds=3):
     med = lambda xs: sorted(xs)[len(xs) // 2]
     res = {"rtt": run("rtt"), "connections_per_s": med([run("conn")["connections_per_s"] for _ in range(rounds)]),
            "many": {n: run("many", n)["cycles"] for n in ("1", "1000", "100000")}}
-    rates = {"wire": [], "tcp": []}
     with tempfile.TemporaryDirectory() as tmp:
-        for r in range(rounds):
-            p = os.path.join(tmp, f"w{r}")
-            args = ["--path", p, "--iter", "1000000", "--size", "1472", "--oneway-rate", "--json"]
-            b = subprocess.Popen(pin(1) + [wire, "--role", "b"] + args, stdout=subprocess.DEVNULL)
-            a = subprocess.run(pin(0) + [wire, "--role", "a"] + args, capture_output=True, text=True, timeout=120)
-            b.wait(timeout=60)
-            rates["wire"].append(json.loads(a.stdout)["rate_pps"] * (1472 + 42) * 8 / 1e9)
-            env = lambda n: dict(os.environ, ZF_ATTR=f"interface=wire:{p}t;ipv4=10.0.0.{n}/24")
-            args = ["-q", "--json", "-b", "1G"]
-            b = subprocess.Popen(pin(1) + [bulk] + args + ["recv", "10.0.0.2:9"], env=env(2), stdout=subprocess.PIPE,
-                                 text=True)
-            subprocess.run(pin(0) + [bulk] + args + ["send", "10.0.0.2:9"], env=env(1), capture_output=True,
-                           timeout=120, check=True)
-            rates["tcp"].append(json.loads(b.communicate(timeout=60)[0])["gbit_s"])
-    res["bulk_gbit_s"] = {k: round(med(v), 2) for k, v in rates.items()}
+        res["bulk"] = bulk_ratio(wire, bulk, tmp)
     return res
+
+
+def bulk_ratio(wire, bulk, tmp, wanted=7, most=40):
+    """A stream's rate beside that of the bare wire's full frames, measured right before and right behind it. The machine
+    moves its CPUs about, and the wire is four times slower then: rounds in which it was not the same twice do not count."""
+    rounds = []
+    for r in range(most):
+        p = os.path.join(tmp, f"w{r}")
+        before = bare_rate(wire, p + "b")
+        env = lambda n: dict(os.environ, ZF_ATTR=f"interface=wire:{p}t;ipv4=10.0.0.{n}/24")
+        args = ["-q", "--json", "-b", "1G"]
+        b = subprocess.Popen(pin(1) + [bulk] + args + ["recv", "10.0.0.2:9"], env=env(2), stdout=subprocess.PIPE, text=True)
+        subprocess.run(pin(0) + [bulk] + args + ["send", "10.0.0.2:9"], env=env(1), capture_output=True, timeout=120,
+                       check=True)
+        tcp = json.loads(b.communicate(timeout=60)[0])["gbit_s"]
+        after = bare_rate(wire, p + "a")
+        if abs(before - after) < 0.15 * max(before, after):
+            rounds.append((tcp / ((before + after) / 2), tcp, (before + after) / 2))
+        if len(rounds) == wanted:
+            break
+    if not rounds:
+        sys.exit(f"bench: the wire's rate was not the same twice in any of {most} rounds; run it on a quieter machine")
+    rounds.sort()
+    share, tcp, bare = rounds[len(rounds) // 2]
+    return {"share": round(share, 3), "tcp_gbit_s": round(tcp, 2), "wire_gbit_s": round(bare, 2), "rounds": len(rounds),
+            "lowest": round(rounds[0][0], 3), "highest": round(rounds[-1][0], 3)}
+
+
+def bare_rate(wire, path):
+    args = ["--path", path, "--iter", "1000000", "--size", "1472", "--oneway-rate", "--json"]
+    b = subprocess.Popen(pin(1) + [wire, "--role", "b"] + args, stdout=subprocess.DEVNULL)
+    a = subprocess.run(pin(0) + [wire, "--role", "a"] + args, capture_output=True, text=True, timeout=120, check=True)
+    b.wait(timeout=60)
+    return json.loads(a.stdout)["rate_pps"] * (1472 + 42) * 8 / 1e9
 
 
 def show_tcp(t):
@@ -164,9 +183,9 @@ def show_tcp(t):
           f"  connect, 1 byte, close, 64 in flight: {t['connections_per_s']} a second (budget 400000)")
     for n, v in t["many"].items():
         print(f"  message with {n:>6} open connections: {v} cycles (x{v / t['many']['1']:.2f})")
-    b = t["bulk_gbit_s"]
-    print(f"Two processes, one way: wire {b['wire']} Gbit/s, TCP {b['tcp']} Gbit/s "
-          f"({100 * b['tcp'] / b['wire']:.0f} %, budget 60 %)")
+    b = t["bulk"]
+    print(f"Two processes, one way: wire {b['wire_gbit_s']} Gbit/s, TCP {b['tcp_gbit_s']} Gbit/s: {100 * b['share']:.0f} % "
+          f"({100 * b['lowest']:.0f} to {100 * b['highest']:.0f} in {b['rounds']} rounds; budget 60 %)")
 
 
 def main():

@@ -82,6 +82,7 @@ struct fs_cfg {
 	bool passive, ts, sack, ecn, copy, unjudged, delack;
 	bool lazy;           /* the application hardly reads, and many small segments arrive */
 	bool calm;           /* the peer says nothing odd, and there are pauses that end in probes */
+	uint16_t copy_max;   /* with copy: bytes of a frame that the port copies, some or all */
 	bool big;            /* queues become full before buffers or congestion windows end it */
 	int wscale;          /* of the peer, -1 none */
 	uint16_t mss;        /* of the peer */

@@ -27,6 +27,7 @@ draw_cfg(struct fs *f)
 	c->sack = fs_one_in(f, 2);
 	c->ecn = fs_one_in(f, 4);
 	c->copy = fs_one_in(f, 3);
+	c->copy_max = f->seed / FS_LEVELS % 2 ? 2048 : 256;
 	c->unjudged = fs_one_in(f, 16);
 	c->delack = !fs_one_in(f, 6);
 	c->wscale = fs_one_in(f, 2) ? -1 : (int)fs_below(f, 8);

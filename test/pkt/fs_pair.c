@@ -167,7 +167,7 @@ open_side(struct fs *f, int side)
 		m->rx_judges = true;
 	}
 	if (c->copy) {
-		m->tx_copy_max = 256;
+		m->tx_copy_max = c->copy_max;
 		m->caps |= PORT_CSUM_NONE;
 	}
 	snprintf(attrs, sizeof(attrs),

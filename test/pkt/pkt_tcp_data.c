@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "mem/mem.h"
 #include "pkt/ps_zft.h"
 
 PKT_TEST(tcp_out_of_order_is_put_in_order, "RFC 9293 3.10.7.4, RFC 5681 4.2")
@@ -253,4 +254,46 @@ PKT_TEST(tcp_keepalive, "RFC 1122 4.2.3.6, attributes tcp_keepalive...")
 	ps_out(s, "+2 R. 1:1(0) ack 1"); /* no RFC asks for it: a peer that is there after all knows */
 	ps_state(s, TCP_CLOSE);
 	ps_error(s, ETIMEDOUT);
+}
+
+/* A port that copies whole segments, as a wire does. */
+static void
+copies_all(struct mem_cfg *c)
+{
+	c->tx_copy_max = 2048;
+}
+
+PKT_TEST_IN(tcp_long_send_leaves_in_full_segments, "guide 11.10.2.12", PS_MODE(PS_TX_COPY))
+{
+	struct ps *s = ps_established(.open = {.port = copies_all}, .rtt = .01);
+	uint64_t by_copy = mem_stats(ps_port(s))->tx_by_copy;
+
+	PS_EQ(s, ps_tcp_send(s, 5000), 5000);
+	PS_EQ(s, mem_stats(ps_port(s))->tx_by_copy - by_copy, 4);
+	ps_out(s, "+0 . 1:1461(1460) ack 1");
+	ps_out(s, "+0 . 1461:2921(1460) ack 1");
+	ps_out(s, "+0 . 2921:4381(1460) ack 1");
+	ps_out(s, "+0 P. 4381:5001(620) ack 1"); /* pushed, the end of the send */
+	ps_in(s, "+.01 . 1:1(0) ack 1461");
+	ps_out(s, "+.2 . 1461:2921(1460) ack 1"); /* the timer knows of them */
+	ps_in(s, "+.001 . 1:1(0) ack 5001");
+	PS_EQ(s, ps_probe(s)->flight, 0);
+}
+
+PKT_TEST_IN(tcp_long_send_overtakes_nothing, "design: when something runs out", PS_MODE(PS_TX_COPY))
+{
+	struct ps *s = ps_established(.open = {.port = copies_all});
+	struct zfut *ut = ps_zfut(s, "us:2000", "peer:1000");
+	struct mem_cfg *c = mem_cfg(ps_port(s));
+
+	c->credit = 2;
+	PS_EQ(s, ps_send(s, ut, 8000), 8000); /* six fragments: four wait */
+	c->credit = 4;
+	PS_EQ(s, ps_tcp_send(s, 3000), 3000);
+	c->credit = MEM_ALL;
+	for (unsigned off = 0; off < 8008; off += 1480)
+		ps_out(s, "+0 frag %u:%u udp 2000 > 1000 (8000)", off, off + 1480 < 8008 ? off + 1480 : 8008);
+	ps_out(s, "+* . 1:1461(1460) ack 1");
+	ps_out(s, "+0 . 1461:2921(1460) ack 1");
+	ps_out(s, "+0 P. 2921:3001(80) ack 1");
 }
