@@ -90,6 +90,34 @@ fin_acked(struct zf_ctx *ctx, struct zft *ts)
 	}
 }
 
+/* @in acknowledges our FIN, which was all that was under way, sent once and in good times: nothing more will be sent that
+ * the round trip or congestion could matter to.
+ */
+static ZF_ALWAYS_INLINE bool
+acks_lone_fin(const struct tcp_room *r, const struct zft *ts, const struct tcp_in *in)
+{
+	const struct tcp_txseg *g;
+
+	if (!(ts->flags & TF_FIN_QUEUED) || !seq_eq(in->ack, ts->snd_end) || ts->sq_head != ts->sq_tail ||
+	    ts->sq_head == TCP_NONE || (ts->loss.flags & LF_TROUBLE) != 0 || (in->flags & (TCP_FLAG_ECE | TCP_FLAG_CWR)) != 0)
+		return false;
+	g = sq_seg(r, ts->sq_head);
+	return g->len == 0 && g->n_sent == 1;
+}
+
+static bool
+lone_fin_acked(struct zf_ctx *ctx, struct zft *ts, const struct tcp_in *in)
+{
+	sq_put(ctx, ctx->tcp, ts->sq_head);
+	ts->sq_head = ts->sq_tail = TCP_NONE;
+	ts->sq_segs = 0;
+	ts->snd_una = in->ack;
+	ts->retries = 0;
+	ts->backoff = 0;
+	tcp_timer_off(ts, TCP_DUE_RTX);
+	return fin_acked(ctx, ts);
+}
+
 bool
 tcp_input_ack(struct zf_ctx *ctx, struct zft *ts, const struct tcp_in *in)
 {
@@ -97,6 +125,8 @@ tcp_input_ack(struct zf_ctx *ctx, struct zft *ts, const struct tcp_in *in)
 	struct tcp_delivery d;
 	bool dup;
 
+	if (acks_lone_fin(ctx->tcp, ts, in))
+		return lone_fin_acked(ctx, ts, in);
 	if (seq_lt(in->ack, ts->snd_una))
 		return true; /* an old one: its text is good */
 	/* RFC 5681 2. */

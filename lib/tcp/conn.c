@@ -157,6 +157,8 @@ tcp_established(struct zf_ctx *ctx, struct zft *ts)
 static void
 unregister(struct zf_ctx *ctx, struct zft *ts)
 {
+	if (!(ts->flags & (TF_REGISTERED | TF_BOUND)))
+		return;
 	if (ts->flags & TF_REGISTERED)
 		netif_unbind(ctx->netif, ctx->slot, IP_PROTO_TCP, ts->key.lip, ts->key.lport, ts->key.rip,
 			     ts->key.rport);

@@ -19,7 +19,6 @@ struct zft *
 tcp_zft_take(struct zf_ctx *ctx)
 {
 	struct tcp_room *r = ctx->tcp;
-	struct wheel_timer timer;
 	struct zft *ts;
 	int64_t off;
 	uint32_t i;
@@ -31,10 +30,11 @@ tcp_zft_take(struct zf_ctx *ctx)
 	r->free_zft = ts->next;
 	r->open_zft++;
 	off = ts->ctx_off;
-	timer = ts->timer; /* perhaps armed by the connection before */
-	memset(ts, 0, sizeof(*ts));
+	/* All but the header, which is made whole, and the timer, perhaps armed by the connection before. */
+	memset(ts, 0, offsetof(struct zft, hdr));
+	memset(ts->due, 0, sizeof(ts->due));
+	memset(&ts->rtt, 0, sizeof(*ts) - offsetof(struct zft, rtt));
 	ts->ctx_off = off;
-	ts->timer = timer;
 	ts->index = i;
 	ts->w.kind = WAITABLE_TCP;
 	ts->state = TCP_CLOSE;

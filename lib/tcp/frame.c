@@ -45,6 +45,14 @@ template_rest(struct zf_ctx *ctx, struct zft *ts)
 	ts->mss = (uint16_t)mss;
 }
 
+static bool
+sums_in_port(const struct zf_ctx *ctx)
+{
+	const uint32_t both = PORT_CSUM_TX_IP | PORT_CSUM_TX_TCP;
+
+	return (ctx->caps & both) == both;
+}
+
 void
 tcp_template(struct zf_ctx *ctx, struct zft *ts)
 {
@@ -65,13 +73,12 @@ tcp_template(struct zf_ctx *ctx, struct zft *ts)
 	};
 	ts->ip_sum = csum_fold(csum_ip4_hdr(ip, 5));
 	*tcp = (struct hdr_tcp){.src = ts->key.lport, .dst = ts->key.rport};
-	ts->l4_sum = csum_fold(csum_pseudo(ts->key.lip, ts->key.rip, IP_PROTO_TCP, 0));
-	if (ctx->caps & PORT_CSUM_NONE)
+	if (ctx->caps & PORT_CSUM_NONE) {
 		ts->sum_mode = TCP_SUM_NONE;
-	else if ((ctx->caps & (PORT_CSUM_TX_IP | PORT_CSUM_TX_TCP)) == (PORT_CSUM_TX_IP | PORT_CSUM_TX_TCP))
-		ts->sum_mode = TCP_SUM_OFFLOAD;
-	else
-		ts->sum_mode = TCP_SUM_SOFT;
+	} else {
+		ts->sum_mode = sums_in_port(ctx) ? TCP_SUM_OFFLOAD : TCP_SUM_SOFT;
+		ts->l4_sum = csum_fold(csum_pseudo(ts->key.lip, ts->key.rip, IP_PROTO_TCP, 0));
+	}
 	ts->path_gen = ctx->ip->env_gen;
 	template_rest(ctx, ts);
 }
@@ -198,6 +205,14 @@ static bool
 send_copy_hdr(struct zf_ctx *ctx, const uint8_t *hdr, uint32_t hdr_len)
 {
 	return send_copy(ctx, hdr, hdr_len - 16, hdr + hdr_len - 16, 16);
+}
+
+bool
+tcp_frame_bare(struct zf_ctx *ctx, struct zft *ts, uint8_t flags)
+{
+	ZF_ASSERT(tcp_may_go_bare(ctx, ts));
+	tcp_header_here(ctx, ts, 0, flags);
+	return send_copy_hdr(ctx, ts->hdr, ts->hdr_len);
 }
 
 bool

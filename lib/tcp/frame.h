@@ -5,6 +5,7 @@
 #ifndef ZF_TCP_FRAME_H
 #define ZF_TCP_FRAME_H
 
+#include "tcp/opt.h"
 #include "tcp/output.h"
 
 struct tcp_frame {
@@ -47,5 +48,34 @@ tcp_window_field(const struct zf_ctx *ctx, struct zft *ts)
 	ts->rcv_adv = seq_max(ts->rcv_adv, seq_add(ts->rcv_nxt, wnd << ts->rcv_shift));
 	return (uint16_t)wnd;
 }
+
+/* The template becomes the header of a segment at snd_nxt with @len bytes: no copy of it, for what leaves at once. */
+static ZF_ALWAYS_INLINE void
+tcp_header_here(struct zf_ctx *ctx, struct zft *ts, uint32_t len, uint8_t flags)
+{
+	struct hdr_ip4 *ip = (struct hdr_ip4 *)(ts->hdr + ts->l3_off);
+	struct hdr_tcp *tcp = (struct hdr_tcp *)(ip + 1);
+
+	ip->total_len = be16_from((uint16_t)(ts->hdr_len - ts->l3_off + len));
+	if (ts->sum_mode != TCP_SUM_OFFLOAD)
+		ip->csum = tcp_ip_csum(ts, ip->total_len);
+	tcp->seq = be32_from(ts->snd_nxt.n);
+	tcp->ack = be32_from(ts->rcv_nxt.n);
+	tcp->flags = flags;
+	tcp->wnd = be16_from(tcp_window_field(ctx, ts));
+	if (ts->flags & TF_TS)
+		(void)tcp_opts_put_ts((uint8_t *)(tcp + 1), tcp_ts_now(ctx, ts->ts_offset), ts->ts_recent);
+}
+
+/* May a header alone leave by the port's own copy, at once, with no mark of congestion in it? */
+static ZF_ALWAYS_INLINE bool
+tcp_may_go_bare(const struct zf_ctx *ctx, const struct zft *ts)
+{
+	return ctx->tx_copy != NULL && ts->sum_mode == TCP_SUM_NONE && ts->path.resolved &&
+	       ts->hdr_len <= ctx->tx_copy_max && (ts->flags & (TF_ECN | TF_ECE | TF_CWR)) == 0;
+}
+
+/* It leaves, with the template's options, at snd_nxt. False: no room. */
+bool tcp_frame_bare(struct zf_ctx *ctx, struct zft *ts, uint8_t flags);
 
 #endif

@@ -318,9 +318,19 @@ is_next(const struct zft *ts, const struct tcp_in *in)
 	       ts->state != TCP_SYN_RECV;
 }
 
+/* Does a round of output follow? Not for what has ended, nor when our FIN was all there was and nothing is to be answered. */
+static ZF_ALWAYS_INLINE bool
+wants_output(const struct zft *ts)
+{
+	return (ts->flags & TF_HASHED) != 0 &&
+	       (ts->state != TCP_FIN_WAIT2 || (ts->flags & TF_ACK_NOW) != 0 || ts->sq_head != TCP_NONE);
+}
+
 enum counter
 tcp_input_conn(struct zf_ctx *ctx, struct zft *ts, struct tcp_in *in)
 {
+	enum counter end;
+
 	tcp_flush(ctx, ts);
 	if (is_next(ts, in))
 		goto fifth;
@@ -353,11 +363,15 @@ fifth:
 		ts->soft_error = 0; /* the network has recovered */
 		tcp_fast_recv_update(ctx, ts);
 	}
-	tcp_pend(ctx, ts);
 	if (!tcp_input_ack(ctx, ts, in))
 		return CNT_RX_TCP;
 	/* Sixth step, the URG bit: urgent data is data (RFC 6093). */
-	return tcp_input_data(ctx, ts, in);
+	end = tcp_input_data(ctx, ts, in);
+	if (ts->state == TCP_CLOSE_WAIT && (in->flags & TCP_FLAG_FIN) != 0 && ts->sq_head == TCP_NONE)
+		tcp_output(ctx, ts); /* nothing to wait for: what it is going to answer is the last */
+	else if (wants_output(ts))
+		tcp_pend(ctx, ts);
+	return end;
 }
 
 bool

@@ -55,10 +55,14 @@ input_syn(struct zf_ctx *ctx, struct zft *ts, struct tcp_in *in)
 	ts->snd_una = in->ack;
 	tcp_established(ctx, ts);
 	ts->flags |= TF_ACK_NOW;
+	if (zf_likely(in->len == 0 && !(in->flags & TCP_FLAG_FIN))) {
+		tcp_output(ctx, ts); /* the peer's application waits for it */
+		return CNT_RX_TCP;
+	}
 	tcp_pend(ctx, ts);
 	in->flags &= (uint8_t)~TCP_FLAG_SYN;
 	in->seq = seq_add(in->seq, 1);
-	return in->len > 0 || (in->flags & TCP_FLAG_FIN) ? tcp_input_data(ctx, ts, in) : CNT_RX_TCP;
+	return tcp_input_data(ctx, ts, in);
 }
 
 enum counter

@@ -96,16 +96,20 @@ put_sack(struct zf_ctx *ctx, struct zft *ts, uint8_t *p)
 	return n > 0 ? tcp_opts_put_sack(p, b, n) : 0;
 }
 
+static ZF_ALWAYS_INLINE bool
+has_sack(const struct zft *ts)
+{
+	return (ts->flags & TF_SACK) != 0 && ((ts->flags & TF_DSACK) != 0 || ts->ooo_head != TCP_NONE);
+}
+
 static ZF_ALWAYS_INLINE uint32_t
 sack_opts(struct zf_ctx *ctx, struct zft *ts, uint8_t *p)
 {
-	bool some = (ts->flags & TF_SACK) != 0 && ((ts->flags & TF_DSACK) != 0 || ts->ooo_head != TCP_NONE);
-
-	return zf_unlikely(some) ? put_sack(ctx, ts, p) : 0;
+	return zf_unlikely(has_sack(ts)) ? put_sack(ctx, ts, p) : 0;
 }
 
-void
-tcp_send_ack(struct zf_ctx *ctx, struct zft *ts)
+static bool
+ack_with_more(struct zf_ctx *ctx, struct zft *ts)
 {
 	struct tcp_frame f = {.seq = ts->snd_nxt, .flags = TCP_FLAG_ACK, .owner = true, .wnd = -1};
 	uint8_t opts[40];
@@ -113,9 +117,21 @@ tcp_send_ack(struct zf_ctx *ctx, struct zft *ts)
 
 	if (ts->flags & TF_ECE)
 		f.flags |= TCP_FLAG_ECE;
+	return tcp_frame_ctl(ctx, ts, &f, opts, len);
+}
+
+void
+tcp_send_ack(struct zf_ctx *ctx, struct zft *ts)
+{
+	bool sent;
+
 	tcp_path_check(ctx, ts);
 	tcp_acked_all(ts);
-	if (!tcp_frame_ctl(ctx, ts, &f, opts, len)) {
+	if (zf_likely(!has_sack(ts) && tcp_may_go_bare(ctx, ts)))
+		sent = tcp_frame_bare(ctx, ts, TCP_FLAG_ACK);
+	else
+		sent = ack_with_more(ctx, ts);
+	if (!sent) {
 		ts->flags |= TF_ACK_NOW;
 		tcp_pend(ctx, ts);
 	}
@@ -386,12 +402,35 @@ is_lone_fin(const struct zf_ctx *ctx, const struct zft *ts)
 	return g->len == 0 && g->n_sent == 0;
 }
 
+/* It leaves as fast sends do. False: it did not, and nothing happened. */
+static ZF_ALWAYS_INLINE bool
+fin_goes_bare(struct zf_ctx *ctx, struct zft *ts)
+{
+	struct tcp_txseg *g = sq_seg(ctx->tcp, ts->sq_unsent);
+
+	if (has_sack(ts) || !tcp_may_go_bare(ctx, ts) || ctx->tcp->n_out > 0 || ts->backoff != 0 ||
+	    (ts->loss.flags & LF_TROUBLE) != 0)
+		return false;
+	if (!tcp_frame_bare(ctx, ts, g->flags & TXSEG_PSH ? TCP_FLAG_FIN | TCP_FLAG_PSH | TCP_FLAG_ACK
+							  : TCP_FLAG_FIN | TCP_FLAG_ACK))
+		return false;
+	g->sent = ts->loss.sent_at = ctx->now;
+	g->n_sent = 1;
+	ts->sq_unsent = TCP_NONE;
+	ts->snd_nxt = seq_add(ts->snd_nxt, 1);
+	tcp_acked_all(ts);
+	tcp_loss_arm_first(ctx, ts);
+	return true;
+}
+
 /* All that output_queue() does for it: no window but the peer's holds a FIN back that is alone. */
 static void
 output_fin(struct zf_ctx *ctx, struct zft *ts)
 {
 	ts->fast_send_bytes = 0;
 	tcp_loss_limited(ts, false);
+	if (zf_likely(fin_goes_bare(ctx, ts)))
+		return;
 	if (!send_run(ctx, ts, ts->sq_unsent, false)) {
 		ctx->owed |= CTX_OWED_TX_RETRY;
 		tcp_pend(ctx, ts);

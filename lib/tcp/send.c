@@ -34,24 +34,6 @@ send_is_fast(const struct zf_ctx *ctx, const struct tcp_room *r, const struct zf
 	       r->tx_held < r->tx_held_max;
 }
 
-/* The template becomes the header of @len bytes at snd_nxt. */
-static ZF_ALWAYS_INLINE void
-fast_header(struct zf_ctx *ctx, struct zft *ts, uint32_t len, bool push)
-{
-	struct hdr_ip4 *ip = (struct hdr_ip4 *)(ts->hdr + ts->l3_off);
-	struct hdr_tcp *tcp = (struct hdr_tcp *)(ip + 1);
-
-	ip->total_len = be16_from((uint16_t)(ts->hdr_len - ts->l3_off + len));
-	if (ts->sum_mode != TCP_SUM_OFFLOAD)
-		ip->csum = tcp_ip_csum(ts, ip->total_len);
-	tcp->seq = be32_from(ts->snd_nxt.n);
-	tcp->ack = be32_from(ts->rcv_nxt.n);
-	tcp->flags = push ? TCP_FLAG_ACK | TCP_FLAG_PSH : TCP_FLAG_ACK;
-	tcp->wnd = be16_from(tcp_window_field(ctx, ts));
-	if (ts->flags & TF_TS)
-		(void)tcp_opts_put_ts((uint8_t *)(tcp + 1), tcp_ts_now(ctx, ts->ts_offset), ts->ts_recent);
-}
-
 /* Frame in @m, which the queue keeps: false if the port is full. */
 static bool
 fast_lend(struct zf_ctx *ctx, struct zft *ts, struct rte_mbuf *m, const void *buf, uint32_t len)
@@ -77,7 +59,7 @@ static ZF_ALWAYS_INLINE bool
 fast_ring(struct zf_ctx *ctx, struct zft *ts, struct rte_mbuf *m, const void *buf, uint32_t len, bool push)
 {
 	ZF_ASSERT(tcp_fast_is_right(ctx, ts, len));
-	fast_header(ctx, ts, len, push);
+	tcp_header_here(ctx, ts, len, push ? TCP_FLAG_ACK | TCP_FLAG_PSH : TCP_FLAG_ACK);
 	if (zf_unlikely(ctx->tx_copy == NULL || ts->sum_mode != TCP_SUM_NONE))
 		return fast_lend(ctx, ts, m, buf, len);
 	if (zf_unlikely(ctx->tx_copy(ctx->txq, ts->hdr, ts->hdr_len, buf, len) == 0))
