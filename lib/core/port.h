@@ -60,6 +60,8 @@ enum port_cap {
 	PORT_CSUM_NONE = 1u << 19,      /* frames cannot be damaged between sender and receiver (shared memory):
 					 * checksums are neither computed nor checked; a capture fills them in */
 	PORT_SELF_ADDRESSED = 1u << 20, /* the kernel knows nothing of this port: no kernel address can clash */
+	PORT_RX_FILTERED = 1u << 21,    /* nothing is received but what filter_add() asked for; the kernel has the rest,
+					 * ARP, ICMP and IGMP among it */
 };
 
 /* What host->event() and service() may report; a bit mask. */
@@ -131,6 +133,24 @@ struct port_queue {
 	port_copy_fn tx_warm;
 };
 
+/* Which frames a filter takes: IPv4 packets to @lip and @lport, of one sender (5-tuple) or of any (3-tuple). A group's
+ * filter is the same with a multicast @lip, and may fix the sender's address alone. What is 0 is not compared: lip, lport
+ * and proto never are, and rport is only together with rip.
+ */
+struct port_filter {
+	be32_t lip;   /* destination of the frame */
+	be32_t rip;   /* its source, or 0.0.0.0: any */
+	be16_t lport;
+	be16_t rport;
+	uint16_t vlan; /* tag of the frames, 0: untagged */
+	uint8_t proto; /* IPPROTO_UDP or IPPROTO_TCP */
+};
+
+/* A driver's name for a filter: whatever it needs to take it away again. */
+struct port_filter_id {
+	uint64_t v[2];
+};
+
 struct port_driver {
 	const char *name;
 
@@ -162,6 +182,21 @@ struct port_driver {
 
 	/* The complete list of multicast MACs to receive. 0 or -errno; may be NULL (all are received). */
 	int (*mc_list)(void *priv, const uint8_t (*macs)[6], uint32_t n);
+
+	/* Steer the frames of @f to queue @qid, of a started port. Both may be NULL: PORT_FLOW is not claimed then. The port
+	 * forgets all filters in a reset (PORT_EV_RESET): the stack adds them again, without taking the old ones away.
+	 * A frame that two filters match goes where the narrower one says. One thread at a time per port.
+	 * Of filter_add():
+	 *   0            *@id names it until filter_del()
+	 *   -EBUSY       the port's table is full: the zocket's call fails with that, and works again when others are freed
+	 *   -EEXIST      somebody has exactly this filter already
+	 *   -EOPNOTSUPP  no filter of this form on this port (firmware, VLAN): the frames come as if there were none, unless
+	 *                PORT_RX_FILTERED, where the call fails
+	 *   others       pass through to the call
+	 * It logs nothing but what it alone knows, as debug: the stack logs, once for each kind of failure.
+	 */
+	int (*filter_add)(void *priv, uint16_t qid, const struct port_filter *f, struct port_filter_id *id);
+	void (*filter_del)(void *priv, const struct port_filter_id *id);
 
 	/* A descriptor, the same for the life of the port, on which something happens when a frame arrives after intr_arm():
 	 * the stack watches it edge-triggered, so nobody needs to drain it. -1: none. May be NULL.
