@@ -75,6 +75,7 @@ mem_open(const struct port_open_args *args, struct port_info *info, void **priv)
 	p->open = true;
 	p->started = false;
 	p->mc_n = 0;
+	p->n_filters = 0;
 	p->lk_free_ns = p->lk_last_ns = 0;
 	*priv = p;
 	return 0;
@@ -303,6 +304,8 @@ mem_service(void *priv, uint64_t now_ns)
 
 	if (p->reset_asked) {
 		p->reset_asked = false;
+		p->n_filters = 0;
+		p->forgotten = p->filter_serial;
 		empty_rings(p);
 	}
 	for (uint16_t i = 0; i < p->n_queues; i++) {
@@ -339,4 +342,6 @@ const struct port_driver mem_driver = {
 	.link = mem_link,
 	.service = mem_service,
 	.mc_list = mem_mc_list,
+	.filter_add = mem_filter_add,
+	.filter_del = mem_filter_del,
 };

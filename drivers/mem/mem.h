@@ -21,6 +21,7 @@
 #define MEM_FRAME_MAX  65600u      /* bytes of the longest frame that can be pushed */
 #define MEM_ALL        UINT32_MAX  /* struct mem_cfg: no limit, or for ever */
 #define MEM_SPLITS_MAX 4
+#define MEM_FILTERS_MAX 256
 
 struct mem_port;
 
@@ -44,6 +45,9 @@ struct mem_cfg {
 	uint32_t buf_bytes;
 	uint32_t tx_copy_max; /* 0: no tx_copy */
 	bool tells_room;      /* tx_room is there; true */
+	uint32_t filters_max; /* filter_add() beyond it: -EBUSY; with PORT_FLOW in caps. MEM_FILTERS_MAX. At any time */
+	bool filters_narrow;  /* no filter without a remote address: -EOPNOTSUPP. At any time */
+	bool filters_wide;    /* no filter with one */
 	int fail_open;        /* -errno for the next open, queue_setup, start; 0 none. Not cleared */
 	int fail_setup;
 	int fail_start;
@@ -124,7 +128,7 @@ void mem_on_tx(struct mem_port *p, void (*fn)(void *arg, const uint8_t *frame, u
 /* Called when the stack breaks a rule of the driver line; @what lives as long as the call. */
 void mem_on_fault(struct mem_port *p, void (*fn)(void *arg, const char *what), void *arg);
 
-/* A frame for queue @qid, received once the clock reaches @due_ns (0: now). 0, or -EINVAL (longer than
+/* A frame for queue @qid (0: or wherever a filter leads it), received once the clock reaches @due_ns (0: now). 0, or -EINVAL (longer than
  * MEM_FRAME_MAX), -ENOMEM. What the port itself loses is counted, not told.
  */
 int mem_push(struct mem_port *p, uint16_t qid, const void *frame, uint32_t len, uint64_t due_ns);
@@ -150,6 +154,9 @@ void mem_set_link(struct mem_port *p, enum port_link link);
 /* The port asks for a reset; the stack's service() then does it, which empties its rings. */
 void mem_ask_reset(struct mem_port *p);
 bool mem_is_open(const struct mem_port *p);
+/* The filters that the stack has on the port now: the @i-th and its queue, or -1. */
+int mem_filter_at(const struct mem_port *p, uint32_t i, struct port_filter *f);
+uint32_t mem_filter_count(const struct mem_port *p);
 /* Is @mac in the multicast list that the stack gave last? */
 bool mem_mc_has(const struct mem_port *p, const uint8_t mac[6]);
 uint32_t mem_mc_count(const struct mem_port *p);

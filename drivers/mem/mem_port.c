@@ -111,7 +111,7 @@ mc_passes(const struct mem_port *p, const uint8_t *b)
 void
 mem_arrive(struct mem_port *p, uint16_t qid, struct mem_frame *f)
 {
-	struct mem_queue *q = &p->q[qid];
+	struct mem_queue *q = &p->q[qid == 0 ? mem_filter_queue(p, f->bytes, f->len) : qid];
 	uint32_t max = p->cfg.rx_max != 0 ? p->cfg.rx_max : p->cfg.mtu + 18u;
 	uint64_t *lost = NULL;
 
@@ -284,6 +284,7 @@ mem_cfg_default(struct mem_port *p)
 		.rx_ring_max = 32768,
 		.tx_ring_max = 32768,
 		.tells_room = true,
+		.filters_max = MEM_FILTERS_MAX,
 		.accept = MEM_ALL,
 		.credit = MEM_ALL,
 	};

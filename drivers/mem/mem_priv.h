@@ -72,12 +72,25 @@ struct mem_port {
 	void *on_fault_arg;
 	uint32_t mc_n;
 	uint8_t mc[MEM_MC_MAX][6];
+	uint32_t n_filters;
+	struct mem_filter {
+		struct port_filter f;
+		uint16_t qid;
+		uint64_t serial;
+	} filters[MEM_FILTERS_MAX];
+	uint64_t filter_serial, forgotten; /* of the last filter; of the last one before a reset */
 	/* The direction from this port to its peer. */
 	struct mem_link_cfg lk;
 	struct rng rng;
 	uint64_t lk_free_ns; /* when the last frame will have left: bandwidth */
 	uint64_t lk_last_ns; /* when the last frame arrives: jitter keeps order */
 };
+
+/* mem_filter.c */
+int mem_filter_add(void *priv, uint16_t qid, const struct port_filter *f, struct port_filter_id *id);
+void mem_filter_del(void *priv, const struct port_filter_id *id);
+/* Where the filters lead a frame: 0 where none matches. */
+uint16_t mem_filter_queue(const struct mem_port *p, const uint8_t *frame, uint32_t len);
 
 /* mem_port.c */
 struct mem_frame *mem_frame_new(const void *bytes, uint32_t len, uint64_t when_ns);

@@ -73,6 +73,7 @@ struct zft_msg {
  * @retval -EOPNOTSUPP    @p laddr is 0.0.0.0
  * @retval -EADDRNOTAVAIL @p laddr is not the stack's
  * @retval -EADDRINUSE    something listens there already, or has bound it; no ephemeral port is free
+ * @retval -EBUSY         the port has no filter left
  * @retval -ENOBUFS       max_tcp_listen_endpoints listeners exist already
  * @retval -ENOMEM        out of memory
  *
@@ -160,6 +161,7 @@ void zft_handle_getname(struct zft_handle *handle, struct sockaddr *laddr_out, s
  * @retval -EAFNOSUPPORT  @p laddr is not AF_INET
  * @retval -EADDRNOTAVAIL @p laddr is not the stack's
  * @retval -EADDRINUSE    taken by a listener, another bound zocket or another stack; no ephemeral port is free
+ * @retval -EBUSY         the port has no filter left
  * @retval -ENOMEM        out of memory
  *
  * Guide 5.9, 11.10.2.1.

@@ -184,7 +184,8 @@ struct port_driver {
 	int (*mc_list)(void *priv, const uint8_t (*macs)[6], uint32_t n);
 
 	/* Steer the frames of @f to queue @qid, of a started port. Both may be NULL: PORT_FLOW is not claimed then. The port
-	 * forgets all filters in a reset (PORT_EV_RESET): the stack adds them again, without taking the old ones away.
+	 * forgets all filters in a reset (PORT_EV_RESET): the stack adds them again, and filter_del() of an older one does
+	 * nothing.
 	 * A frame that two filters match goes where the narrower one says. One thread at a time per port.
 	 * Of filter_add():
 	 *   0            *@id names it until filter_del()

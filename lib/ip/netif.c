@@ -61,6 +61,8 @@ netif_init(struct netif *n, const struct eth_addr *mac, uint16_t mtu, uint16_t v
 	n->caps = caps;
 	n->hz = hz;
 	n->pmtu_due = UINT64_MAX;
+	n->bind = netif_bind_plain;
+	n->unbind = netif_unbind_plain;
 	if (seed != 0)
 		rng_seed(&n->rng, seed);
 	else

@@ -75,6 +75,14 @@ struct netif_pmtu {
 	uint64_t expires;
 };
 
+struct netif;
+
+/* See netif_bind() and netif_unbind(). */
+typedef int (*netif_bind_fn)(struct netif *n, unsigned slot, uint8_t proto, be32_t lip, be16_t *lport, be32_t rip,
+			     be16_t rport, bool many);
+typedef void (*netif_unbind_fn)(struct netif *n, unsigned slot, uint8_t proto, be32_t lip, be16_t lport,
+				be32_t rip, be16_t rport);
+
 struct netif {
 	_Atomic uint32_t gen; /* never 0 */
 	uint32_t neigh_gen_seen;
@@ -94,6 +102,12 @@ struct netif {
 	uint64_t pmtu_due;
 	struct netif_pmtu pmtus[NETIF_PMTUS];
 	struct netif_binds binds;
+	/* The register alone, or one that has frames steered as well (stack/steer.c). Behind pointers, since that costs a
+	 * port without steering no instruction.
+	 */
+	netif_bind_fn bind;
+	netif_unbind_fn unbind;
+	void *bind_arg;
 	/* Told the complete list of multicast MACs whenever it changes. */
 	void (*mc_changed)(void *arg, const uint8_t (*macs)[6], uint32_t n);
 	void *mc_arg;
@@ -152,7 +166,8 @@ void netif_neigh_drop(struct netif *n, int neigh, uint64_t now);
 /* A router says that @dst takes at most @mtu. True if that changed something. */
 bool netif_pmtu_lower(struct netif *n, be32_t dst, uint16_t mtu, uint64_t now);
 
-/* Register a binding; *@lport 0 picks an ephemeral port. 0, -EADDRINUSE, -ENOMEM (*@lport untouched). Only @many may fix
+/* Register a binding; *@lport 0 picks an ephemeral port. 0, -EADDRINUSE, -ENOMEM (*@lport untouched); where a filter of
+ * the port goes with it also -EBUSY (its table is full) and what else filter_add() gives (core/port.h). Only @many may fix
  * one of remote address and port and leave the other open (0).
  *
  * What conflicts (unless both are of @many): bindings that are equal in all that they fix. Any remote (0.0.0.0:0) and one
@@ -160,11 +175,25 @@ bool netif_pmtu_lower(struct netif *n, be32_t dst, uint16_t mtu, uint64_t now);
  * Ephemeral ports are random (RFC 6056). UDP: one that nobody has bound on @lip in any way. TCP: one that no binding to
  * any remote has and no connection to the same remote, so that each remote has all of the range.
  */
-int netif_bind(struct netif *n, unsigned slot, uint8_t proto, be32_t lip, be16_t *lport, be32_t rip,
-	       be16_t rport, bool many);
+static ZF_ALWAYS_INLINE int
+netif_bind(struct netif *n, unsigned slot, uint8_t proto, be32_t lip, be16_t *lport, be32_t rip, be16_t rport,
+	   bool many)
+{
+	return n->bind(n, slot, proto, lip, lport, rip, rport, many);
+}
+
 /* Exactly one binding of this stack with exactly these addresses; no-op if there is none. */
-void netif_unbind(struct netif *n, unsigned slot, uint8_t proto, be32_t lip, be16_t lport, be32_t rip,
-		  be16_t rport);
+static ZF_ALWAYS_INLINE void
+netif_unbind(struct netif *n, unsigned slot, uint8_t proto, be32_t lip, be16_t lport, be32_t rip, be16_t rport)
+{
+	n->unbind(n, slot, proto, lip, lport, rip, rport);
+}
+
+/* The register alone. */
+int netif_bind_plain(struct netif *n, unsigned slot, uint8_t proto, be32_t lip, be16_t *lport, be32_t rip,
+		     be16_t rport, bool many);
+void netif_unbind_plain(struct netif *n, unsigned slot, uint8_t proto, be32_t lip, be16_t lport, be32_t rip,
+			be16_t rport);
 /* Have room for @more bindings (of UDP: half as many), so that they allocate nothing. 0 or -ENOMEM. */
 int netif_bind_reserve(struct netif *n, uint32_t more);
 #if defined(ZF_TEST) && ZF_TEST

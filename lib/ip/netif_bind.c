@@ -355,8 +355,8 @@ bind_locked(struct netif *n, struct netif_bind *k)
 }
 
 int
-netif_bind(struct netif *n, unsigned slot, uint8_t proto, be32_t lip, be16_t *lport, be32_t rip,
-	   be16_t rport, bool many)
+netif_bind_plain(struct netif *n, unsigned slot, uint8_t proto, be32_t lip, be16_t *lport, be32_t rip,
+		 be16_t rport, bool many)
 {
 	struct netif_bind k = key_of(proto, lip, *lport, rip, rport);
 	int rc;
@@ -373,8 +373,8 @@ netif_bind(struct netif *n, unsigned slot, uint8_t proto, be32_t lip, be16_t *lp
 }
 
 void
-netif_unbind(struct netif *n, unsigned slot, uint8_t proto, be32_t lip, be16_t lport, be32_t rip,
-	     be16_t rport)
+netif_unbind_plain(struct netif *n, unsigned slot, uint8_t proto, be32_t lip, be16_t lport, be32_t rip,
+		   be16_t rport)
 {
 	struct netif_bind k = key_of(proto, lip, lport, rip, rport);
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <rte_cycles.h>
 #include <rte_mbuf.h>
@@ -15,6 +16,7 @@
 #include "core/attr.h"
 #include "ip/output.h"
 #include "stack/drivers.h"
+#include "stack/steer.h"
 
 static pthread_mutex_t ports_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct zf_port *ports;
@@ -100,7 +102,8 @@ port_intr_arm(struct port_member *pm, bool on)
 	struct zf_port *p = pm->port;
 	int rc;
 
-	if (p->drv->intr_arm == NULL)
+	/* A descriptor is one queue's; with one of its own beside the common one there would have to be two. */
+	if (p->drv->intr_arm == NULL || (p->share != NULL && pm->own != 0))
 		return -EOPNOTSUPP;
 	/* Against another stack's service(), which may exchange the rings. */
 	pthread_mutex_lock(&p->drv_lock);
@@ -130,6 +133,16 @@ port_find(const struct ifres *id)
 }
 
 static void
+port_free(struct zf_port *p)
+{
+	pthread_mutex_destroy(&p->lock);
+	pthread_mutex_destroy(&p->drv_lock);
+	pthread_mutex_destroy(&p->hold_lock);
+	log_fini(&p->log);
+	free(p);
+}
+
+static void
 port_close(struct zf_port *p)
 {
 	for (uint32_t i = 0; i < p->n_netifs; i++) {
@@ -137,12 +150,35 @@ port_close(struct zf_port *p)
 		free(p->netifs[i]);
 	}
 	share_stop(p);
+	steer_stop(p);
 	p->drv->close(p->priv);
-	pool_drop(p->pool);
-	pthread_mutex_destroy(&p->lock);
-	pthread_mutex_destroy(&p->drv_lock);
-	log_fini(&p->log);
-	free(p);
+	for (uint32_t i = 0; i < PORT_QUEUES; i++)
+		pool_drop(p->pairs[i].pool);
+	port_free(p);
+}
+
+/* Queues beyond the common one: each has a pool, but for the first, which goes with the common queue's, since one stack
+ * adopts both. Where memory ends the rest stays unused, filled from the common pool.
+ */
+static int
+pairs_setup(struct zf_port *p, uint32_t n_bufs, uint32_t bytes)
+{
+	uint16_t usable = 0;
+	int rc = 0;
+
+	for (uint16_t i = 1; i < p->info.queues && rc == 0; i++) {
+		struct port_pair *q = &p->pairs[i];
+
+		q->usable = p->steer != NULL &&
+			    (i == 1 || (p->pairs[i - 1].usable && pool_create(n_bufs, bytes, p->info.socket_id, &p->log,
+									      &q->pool) == 0));
+		usable += q->usable;
+		rc = p->drv->queue_setup(p->priv, i, q->pool != NULL ? q->pool : p->pool);
+	}
+	if (rc == 0 && usable > 0)
+		zf_info(&p->log, LC_FILTERS, "port %s: %u stacks have a queue of their own, filters lead to it", p->id.name,
+			usable);
+	return rc;
 }
 
 /* Rings and buffers of the first stack decide. */
@@ -150,18 +186,35 @@ static int
 port_start(struct zf_port *p, uint32_t n_bufs)
 {
 	uint32_t bytes = p->info.buf_bytes;
-	int rc;
+	uint32_t common = n_bufs + (p->info.queues > 1 ? p->info.rx_ring : 0);
+	int rc = 0;
 
 	if (bytes == 0)
 		bytes = RTE_MBUF_DEFAULT_BUF_SIZE;
 	/* A frame fits one buffer: what the driver needs around it comes on top. */
 	bytes = ZF_MAX(bytes, RTE_PKTMBUF_HEADROOM + p->info.mtu + 22u + p->info.rx_headroom);
-	rc = pool_create(n_bufs, bytes, p->info.socket_id, &p->log, &p->pool);
+	if (p->drv->filter_add != NULL && (p->info.caps & PORT_FLOW) &&
+	    (p->info.queues > 1 || (p->info.caps & PORT_RX_FILTERED)))
+		rc = steer_start(p);
+	if (rc == 0)
+		rc = pool_create(common, bytes, p->info.socket_id, &p->log, &p->pool);
+	p->pairs[0].pool = p->pool;
 	if (rc == 0)
 		rc = p->drv->queue_setup(p->priv, 0, p->pool);
 	if (rc == 0)
+		rc = pairs_setup(p, n_bufs, bytes);
+	if (rc == 0)
 		rc = p->drv->start(p->priv);
 	return rc;
+}
+
+/* Queue pairs to ask for: one for each stack, and the common one where they are several. */
+static uint16_t
+queues_wanted(const struct zf_attr *attr)
+{
+	long n = attr->port_queues != 0 ? (long)attr->port_queues : sysconf(_SC_NPROCESSORS_ONLN);
+
+	return n > 1 ? (uint16_t)(ZF_MIN(n, (long)NETIF_MEMBERS) + 1) : 1;
 }
 
 static int
@@ -169,7 +222,7 @@ port_open(const struct ifres *id, const struct zf_attr *attr, uint32_t n_bufs, c
 	  struct zf_port **out)
 {
 	struct zf_port *p = calloc(1, sizeof(*p));
-	struct port_open_args args = {.name = id->spec, .attr = attr, .queues = 1};
+	struct port_open_args args = {.name = id->spec, .attr = attr, .queues = queues_wanted(attr)};
 	int rc;
 
 	if (p == NULL)
@@ -185,18 +238,17 @@ port_open(const struct ifres *id, const struct zf_attr *attr, uint32_t n_bufs, c
 	log_dup(&p->log, log); /* the port may outlive this stack */
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_mutex_init(&p->drv_lock, NULL);
+	pthread_mutex_init(&p->hold_lock, NULL);
 	p->host = (struct port_host){p, on_event, &p->log, forked};
 	args.host = &p->host;
 	args.rx_ring = (uint32_t)attr->rx_ring_max;
 	args.tx_ring = (uint32_t)attr->tx_ring_max;
 	rc = p->drv->open(&args, &p->info, &p->priv);
 	if (rc < 0) {
-		pthread_mutex_destroy(&p->lock);
-		pthread_mutex_destroy(&p->drv_lock);
-		log_fini(&p->log);
-		free(p);
+		port_free(p);
 		return rc;
 	}
+	p->info.queues = ZF_MIN(p->info.queues, args.queues);
 	p->hz = p->info.vclock != NULL ? 1000000000u : rte_get_tsc_hz();
 	rc = port_start(p, n_bufs);
 	if (rc == 0 && p->info.if_index != 0)
@@ -301,6 +353,7 @@ port_netif(struct zf_port *p, uint16_t vlan, uint64_t now, struct netif **out)
 	n->mc_changed = on_mc_changed;
 	n->moved = on_netif_moved;
 	n->moved_arg = p;
+	steer_netif(p, n);
 	p->mc[p->n_netifs].port = p;
 	n->mc_arg = &p->mc[p->n_netifs];
 	p->netifs[p->n_netifs++] = n;
@@ -311,41 +364,108 @@ port_netif(struct zf_port *p, uint16_t vlan, uint64_t now, struct netif **out)
 static void
 attach_direct(struct port_member *pm)
 {
-	struct zf_ctx *ctx = pm->ctx;
-	struct port_queue q;
+	const struct zf_port *p = pm->port;
+	struct port_queue q, own;
 
 	memset(&q, 0, sizeof(q));
-	pm->port->drv->queue_get(pm->port->priv, 0, &q);
-	ctx_set_queue(ctx, &q);
+	p->drv->queue_get(p->priv, 0, &q);
+	if (pm->own != 0) {
+		/* Frames still come by the common queue. */
+		memset(&own, 0, sizeof(own));
+		p->drv->queue_get(p->priv, pm->own, &own);
+		own.rx = q.rx;
+		own.rxq = q.rxq;
+		own.peek = q.peek;
+		q = own;
+	}
+	ctx_set_queue(pm->ctx, &q);
 }
 
-/* The member's way to the queue: its own, or the shared one. Called with the port's lock. */
+/* A queue of its own, the lowest that is free. */
+static void
+pair_take(struct zf_port *p, struct port_member *pm)
+{
+	for (uint16_t i = 1; i < p->info.queues && pm->own == 0; i++)
+		if (p->pairs[i].usable && p->pairs[i].owner == NULL) {
+			p->pairs[i].owner = pm;
+			pm->own = i;
+		}
+}
+
+/* Where filters of a stack lead that shares the common queue. */
+static uint16_t
+steer_to(const struct port_member *pm)
+{
+	if (pm->own != 0)
+		return pm->own;
+	return pm->port->info.caps & PORT_RX_FILTERED ? 0 : STEER_NO_QUEUE;
+}
+
+/* Buffers of a stack that is not alone: those of its queue, or some for the copies that it gets. */
 static int
-member_attach(struct zf_port *p, struct port_member *pm, uint32_t n_bufs)
+buffers_take(struct zf_port *p, struct port_member *pm, uint32_t n_bufs)
 {
 	struct zf_pool *fresh;
 	int rc;
 
-	if (p->n_members == 1) {
+	if (pm->own > 1)
+		return pool_adopt(p->pairs[pm->own].pool, &pm->ctx->pool);
+	if (pm->own == 1) {
+		/* The common queue's as well, which is everybody's by now: the driver goes on without the cache. */
+		if (zf_bug(p->share == NULL))
+			return -EBUSY;
+		share_hold(p);
 		rc = pool_adopt(p->pool, &pm->ctx->pool);
-		if (rc == 0 && p->share == NULL) {
-			attach_direct(pm);
-			return 0;
-		}
-	} else {
-		rc = pool_create(n_bufs, p->pool->mp->elt_size - (uint32_t)sizeof(struct rte_mbuf),
-				 p->info.socket_id, &p->log, &fresh);
-		if (rc == 0) {
-			rc = pool_adopt(fresh, &pm->ctx->pool);
-			pool_drop(fresh); /* the stack's handle holds it */
-		}
-		if (rc == 0 && p->share == NULL)
-			rc = share_start(p);
+		pool_unshare(p->pool);
+		share_go_on(p);
+		return rc;
 	}
+	rc = pool_create(n_bufs, p->pool->mp->elt_size - (uint32_t)sizeof(struct rte_mbuf), p->info.socket_id, &p->log,
+			 &fresh);
+	if (rc < 0)
+		return rc;
+	rc = pool_adopt(fresh, &pm->ctx->pool);
+	pool_drop(fresh); /* the stack's handle holds it */
+	return rc;
+}
+
+/* The first stack is no longer alone: its filters lead to its own queue from now on. */
+static int
+become_several(struct zf_port *p, const struct port_member *newcomer)
+{
+	int rc = share_start(p);
+
+	for (uint32_t i = 0; i < NETIF_MEMBERS && rc == 0; i++)
+		if (p->members[i] != NULL && p->members[i] != newcomer)
+			steer_move(p, p->members[i], steer_to(p->members[i]));
+	return rc;
+}
+
+/* The member's way to the port: alone, or with others. Called with the port's lock. */
+static int
+member_attach(struct zf_port *p, struct port_member *pm, uint32_t n_bufs)
+{
+	int rc;
+
+	pair_take(p, pm);
+	if (p->share == NULL && p->n_members == 1) {
+		rc = pool_adopt(p->pool, &pm->ctx->pool);
+		if (rc == 0) {
+			attach_direct(pm);
+			steer_join(p, pm, 0);
+		}
+		return rc;
+	}
+	/* The common queue's buffers are for whoever is alone on it, as before it was shared. */
+	rc = p->n_members == 1 && pm->own == 0 ? pool_adopt(p->pool, &pm->ctx->pool) : buffers_take(p, pm, n_bufs);
+	if (rc == 0 && p->share == NULL)
+		rc = become_several(p, pm);
 	if (rc == 0)
 		rc = share_join(p, pm);
-	if (rc == 0)
+	if (rc == 0) {
 		share_attach(pm);
+		steer_join(p, pm, steer_to(pm));
+	}
 	return rc;
 }
 
@@ -359,6 +479,8 @@ member_remove(struct port_member *pm)
 		if (p->members[i] == pm)
 			p->members[i] = NULL;
 	pthread_mutex_unlock(&events_lock);
+	if (pm->own != 0)
+		p->pairs[pm->own].owner = NULL;
 	p->n_members--;
 }
 
@@ -462,6 +584,7 @@ port_leave(struct port_member *pm)
 
 	pthread_mutex_lock(&ports_lock);
 	pthread_mutex_lock(&p->lock);
+	steer_leave(p, pm);
 	if (p->share != NULL)
 		share_leave(p, pm);
 	member_remove(pm);
@@ -504,17 +627,21 @@ link_changed(struct port_member *pm)
 }
 
 static void
-service_locked(struct port_member *pm)
+service_locked(struct port_member *pm, uint32_t ev)
 {
 	struct zf_port *p = pm->port;
 	struct zf_ctx *ctx = pm->ctx;
 	struct wheel_timer *t = &ctx->service_timer;
 	uint64_t now_ns, next;
+	bool park;
 
 	if (p->drv->service == NULL)
 		return;
 	now_ns = port_now_ns(p, ctx->now);
 	/* It may exchange rings under the burst functions, or reset the port: then they are others. */
+	park = p->share != NULL && p->steer != NULL && (ev & PORT_EV_RESET);
+	if (park)
+		share_park(p, pm);
 	if (p->share != NULL)
 		share_hold(p);
 	pthread_mutex_lock(&p->drv_lock);
@@ -522,8 +649,12 @@ service_locked(struct port_member *pm)
 	pthread_mutex_unlock(&p->drv_lock);
 	if (p->share != NULL)
 		share_go_on(p);
-	else
+	if (park)
+		share_unpark(p);
+	if (p->share == NULL)
 		attach_direct(pm);
+	else if (park)
+		share_attach(pm);
 	if (next == UINT64_MAX)
 		wheel_cancel(ctx->wheel, t);
 	else
@@ -540,7 +671,7 @@ port_service(struct port_member *pm)
 			  pm->ctx->now + ctx_us_to_cycles(pm->ctx, 1000));
 		return;
 	}
-	service_locked(pm);
+	service_locked(pm, 0);
 	pthread_mutex_unlock(&pm->port->lock);
 }
 
@@ -562,8 +693,10 @@ port_take_events(struct port_member *pm)
 		return;
 	}
 	if (ev & (PORT_EV_SERVICE | PORT_EV_RESET))
-		service_locked(pm);
-	/* A reset may have emptied the port's filter. */
+		service_locked(pm, ev);
+	/* A reset may have emptied the port's filters. */
+	if (ev & PORT_EV_RESET)
+		steer_again(pm->port);
 	for (uint32_t i = 0; (ev & PORT_EV_RESET) && i < pm->port->n_netifs; i++)
 		netif_groups_tell(pm->port->netifs[i]);
 	if (ev & (PORT_EV_LINK | PORT_EV_REMOVED))

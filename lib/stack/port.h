@@ -19,8 +19,12 @@
 /* Groups of one interface and all-hosts. */
 #define PORT_MACS (IGMP_GROUPS_DEFAULT + 1)
 
+/* Queue pairs of a port at most: one for each stack, and the common one. */
+#define PORT_QUEUES (NETIF_MEMBERS + 1)
+
 struct zf_stack;
 struct share;
+struct steer;
 
 /* A stack on a port. */
 struct port_member {
@@ -28,6 +32,19 @@ struct port_member {
 	struct zf_port *port;
 	struct netif *netif;
 	struct share_inbox *inbox; /* once the queue is shared */
+	/* The queue that is its own, beside the common one; 0: none. While it is alone on the port it receives by the common
+	 * one and sends by its own, so that nothing stays behind in a ring when others come.
+	 */
+	uint16_t own;
+	struct port_queue own_q; /* once the common queue is shared; the stack's own thread */
+	_Atomic uint32_t parked; /* its thread waits for the port's reset */
+};
+
+/* A pair of receive and transmit queue. */
+struct port_pair {
+	struct zf_pool *pool; /* NULL: that of queue 0 */
+	struct port_member *owner;
+	bool usable; /* a stack may have it */
 };
 
 /* The multicast MACs that one interface of a port wants. */
@@ -53,7 +70,10 @@ struct zf_port {
 	pthread_mutex_t drv_lock;
 	struct port_member *members[NETIF_MEMBERS]; /* under the lock for events */
 	uint32_t n_members;
-	struct zf_pool *pool; /* the queue's */
+	struct zf_pool *pool; /* of the common queue, and of queue 1: the first stack's */
+	struct port_pair pairs[PORT_QUEUES]; /* [0] is the common one, and nobody's */
+	struct steer *steer;  /* NULL: one queue, and all frames come to it */
+	pthread_mutex_t hold_lock; /* while queues are being taken down: see share_park() */
 	struct share *share;  /* NULL while one stack has the queue to itself */
 	struct netif *netifs[PORT_NETIFS];
 	uint32_t n_netifs;
@@ -98,6 +118,11 @@ void share_go_on(struct zf_port *p);
 bool share_has_frames(const struct port_member *pm);
 /* Point the ctx's hot pointers at the shared queue; its own thread, or before it starts. */
 void share_attach(struct port_member *pm);
+/* Between the two nobody but the caller's stack is in a queue of its own: their next call waits. For a reset, which takes
+ * all queues down and up again; afterwards each takes its burst functions anew.
+ */
+void share_park(struct zf_port *p, const struct port_member *self);
+void share_unpark(struct zf_port *p);
 /* 0 or -errno: membarrier(2) is there. Once a process. */
 int share_init(const struct zf_log *log);
 

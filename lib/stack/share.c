@@ -287,10 +287,10 @@ poll_driver(struct share *sh, struct port_member *self, struct rte_mbuf **pkts, 
 	return got;
 }
 
+/* The common queue, of which each polls a part of the time. */
 static uint16_t
-share_rx(void *queue, struct rte_mbuf **pkts, uint16_t n)
+rx_common(struct port_member *pm, struct rte_mbuf **pkts, uint16_t n)
 {
-	struct port_member *pm = queue;
 	struct share *sh = pm->port->share;
 	uint16_t got = inbox_get(pm->inbox, pkts, n);
 
@@ -302,6 +302,22 @@ share_rx(void *queue, struct rte_mbuf **pkts, uint16_t n)
 		spin_unlock(&sh->rx_busy);
 	}
 	return got;
+}
+
+static uint16_t
+share_rx(void *queue, struct rte_mbuf **pkts, uint16_t n)
+{
+	return rx_common(queue, pkts, n);
+}
+
+/* Its own queue first, where its filters lead. */
+static uint16_t
+own_rx(void *queue, struct rte_mbuf **pkts, uint16_t n)
+{
+	struct port_member *pm = queue;
+	uint16_t got = pm->own_q.rx(pm->own_q.rxq, pkts, n);
+
+	return got < n ? (uint16_t)(got + rx_common(pm, pkts + got, (uint16_t)(n - got))) : got;
 }
 
 static uint16_t
@@ -335,13 +351,45 @@ share_peek(const void *queue)
 	return share_has_frames(pm) || sh->q.peek == NULL || sh->q.peek(sh->q.rxq);
 }
 
+static bool
+own_peek(const void *queue)
+{
+	const struct port_member *pm = queue;
+
+	return pm->own_q.peek == NULL || pm->own_q.peek(pm->own_q.rxq) || share_peek(queue);
+}
+
+/* Receiving needs the common queue too, sending does not. */
+static void
+attach_own(struct port_member *pm)
+{
+	struct port_queue q;
+
+	memset(&pm->own_q, 0, sizeof(pm->own_q));
+	pm->port->drv->queue_get(pm->port->priv, pm->own, &pm->own_q);
+	q = pm->own_q;
+	q.rx = own_rx;
+	q.rxq = pm;
+	q.peek = own_peek;
+	ctx_set_queue(pm->ctx, &q);
+}
+
 void
 share_attach(struct port_member *pm)
 {
 	struct zf_ctx *ctx = pm->ctx;
 	const struct port_queue q = {.rx = share_rx, .tx = share_tx, .rxq = pm, .txq = pm, .peek = share_peek};
 
-	ctx_set_queue(ctx, &q);
+	if (pm->own != 0) {
+		/* Not while the port is taken down. */
+		atomic_store_explicit(&pm->parked, 1, memory_order_release);
+		pthread_mutex_lock(&pm->port->hold_lock);
+		attach_own(pm);
+		pthread_mutex_unlock(&pm->port->hold_lock);
+		atomic_store_explicit(&pm->parked, 0, memory_order_release);
+	} else {
+		ctx_set_queue(ctx, &q);
+	}
 	/* Headers were made for tx_copy's limits: have every zocket look again. */
 	if (ctx->ip != NULL)
 		netif_touch(ctx->netif);
@@ -413,14 +461,32 @@ share_go_on(struct zf_port *p)
 	spin_unlock(&p->share->rx_busy);
 }
 
-/* From now on the first member does not touch the queue before it has seen the event. */
+/* From now on the member does not touch a queue before it has seen the event. */
 static void
-divert(struct zf_ctx *ctx)
+divert(struct port_member *pm)
 {
+	struct zf_ctx *ctx = pm->ctx;
+
 	atomic_fetch_or(&ctx->events, CTX_EV_SHARE);
 	(void)syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
-	while (atomic_load_explicit(&ctx->busy, memory_order_acquire) != 0)
+	while (atomic_load_explicit(&ctx->busy, memory_order_acquire) != 0 &&
+	       atomic_load_explicit(&pm->parked, memory_order_acquire) == 0)
 		(void)sched_yield();
+}
+
+void
+share_park(struct zf_port *p, const struct port_member *self)
+{
+	pthread_mutex_lock(&p->hold_lock);
+	for (uint32_t i = 0; i < NETIF_MEMBERS; i++)
+		if (p->share->members[i] != NULL && p->share->members[i] != self && p->share->members[i]->own != 0)
+			divert(p->share->members[i]);
+}
+
+void
+share_unpark(struct zf_port *p)
+{
+	pthread_mutex_unlock(&p->hold_lock);
 }
 
 int
@@ -455,7 +521,7 @@ share_start(struct zf_port *p)
 		share_stop(p);
 		return rc;
 	}
-	divert(first->ctx);
+	divert(first);
 	/* The first one is a member like the others by now, and may be in the driver with the cache. */
 	share_hold(p);
 	pool_unshare(p->pool);
