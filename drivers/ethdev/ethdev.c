@@ -3,8 +3,7 @@
  * Any DPDK port behind the driver line. The burst functions are the PMD's own, taken from rte_eth_fp_ops after each
  * start, so nothing of this file is on the path of a packet.
  *
- * Not here yet, and so not claimed among the capabilities: steering to queues (one queue pair for each port), receive
- * interrupts, hardware time stamps.
+ * Not here, and so not claimed among the capabilities: hardware time stamps, segmentation offload.
  */
 #include "ethdev/ethdev.h"
 
@@ -24,8 +23,6 @@
 
 /* Frames beyond this are not sent or asked for: one segment of a default mbuf holds them with VLAN tag. */
 #define MTU_MAX 1500u
-
-#define RX_CSUM (RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM | RTE_ETH_RX_OFFLOAD_TCP_CKSUM)
 
 static uint16_t
 no_burst(void *queue ZF_UNUSED, struct rte_mbuf **pkts ZF_UNUSED, uint16_t n ZF_UNUSED)
@@ -85,81 +82,6 @@ events_unregister(struct ethdev_port *p)
 	}
 }
 
-/* Rounds a wish up to what the port can do. 0 (a one-way stack) becomes the smallest: PMDs want both rings. */
-static int
-ring_size(const struct ethdev_port *p, const char *attr, uint32_t wish, const struct rte_eth_desc_lim *lim,
-	  uint16_t *out)
-{
-	uint32_t max = lim->nb_max != 0 ? lim->nb_max : UINT16_MAX;
-	uint32_t align = lim->nb_align != 0 ? lim->nb_align : 1;
-	uint32_t n = ZF_MAX(ZF_MAX(wish, (uint32_t)lim->nb_min), 64u);
-
-	if (wish > max) {
-		zf_err(p->host->log, LC_CPLANE, "attribute %s=%u is refused: the port's maximum is %u", attr, wish, max);
-		return -EINVAL;
-	}
-	n = (n + align - 1) / align * align;
-	*out = (uint16_t)ZF_MIN(n, max);
-	return 0;
-}
-
-static uint32_t
-caps_of(const struct rte_eth_dev_info *info)
-{
-	uint32_t caps = ethdev_quirks(info->driver_name);
-
-	if ((info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS) == 0)
-		caps &= ~(uint32_t)PORT_TX_MULTISEG;
-	if ((info->rx_offload_capa & RX_CSUM) == RX_CSUM)
-		caps |= PORT_CSUM_RX;
-	if (info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_IPV4_CKSUM)
-		caps |= PORT_CSUM_TX_IP;
-	if (info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_UDP_CKSUM)
-		caps |= PORT_CSUM_TX_UDP;
-	if (info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_TCP_CKSUM)
-		caps |= PORT_CSUM_TX_TCP;
-	return caps;
-}
-
-static void
-conf_fill(struct ethdev_port *p, const struct rte_eth_dev_info *info)
-{
-	uint32_t flags = info->dev_flags != NULL ? *info->dev_flags : 0;
-	struct rte_eth_conf *c = &p->conf;
-
-	if (p->caps & PORT_CSUM_RX)
-		c->rxmode.offloads |= RX_CSUM;
-	if (p->caps & PORT_CSUM_TX_IP)
-		c->txmode.offloads |= RTE_ETH_TX_OFFLOAD_IPV4_CKSUM;
-	if (p->caps & PORT_CSUM_TX_UDP)
-		c->txmode.offloads |= RTE_ETH_TX_OFFLOAD_UDP_CKSUM;
-	if (p->caps & PORT_CSUM_TX_TCP)
-		c->txmode.offloads |= RTE_ETH_TX_OFFLOAD_TCP_CKSUM;
-	if (p->caps & PORT_TX_MULTISEG)
-		c->txmode.offloads |= RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
-	p->lsc = (flags & RTE_ETH_DEV_INTR_LSC) != 0;
-	c->intr_conf.lsc = p->lsc;
-	c->intr_conf.rmv = (flags & RTE_ETH_DEV_INTR_RMV) != 0;
-}
-
-/* Also the way back from a reset. DPDK's own lines are folded into ours. */
-static int
-port_configure(struct ethdev_port *p)
-{
-	char said[DPDKLOG_MAX];
-	int rc;
-
-	dpdklog_begin();
-	rc = rte_eth_dev_configure(p->port_id, 1, 1, &p->conf);
-	dpdklog_end(said);
-	if (rc < 0)
-		zf_err(p->host->log, LC_CPLANE, "interface %s: the port cannot be configured (error %d%s); %s",
-		       p->spec, rc, said,
-		       rc == -EBUSY ? "the application has started it: leave it stopped"
-				    : "use another port or driver");
-	return rc == 0 || rc == -EBUSY || rc == -ENOMEM ? rc : -ENODEV;
-}
-
 /* A port without an address of its own (net_ring, net_tap) gets one: random, locally administered. */
 static int
 mac_get(const struct ethdev_port *p, uint8_t mac[6])
@@ -193,9 +115,13 @@ info_fill(struct ethdev_port *p, const struct rte_eth_dev_info *dev, struct port
 
 	if (rc < 0)
 		return fail(p, rc, "the port has no MAC address", "use another port");
-	snprintf(info->driver, sizeof(info->driver), "%s", dev->driver_name != NULL ? dev->driver_name : "?");
+	memcpy(info->driver, p->driver, sizeof(info->driver));
+	memcpy(p->mac, info->mac, 6);
 	info->mtu = mtu_get(p);
-	info->queues = 1;
+	info->queues = p->queues;
+	info->rx_headroom = ethdev_rx_extra(dev->driver_name);
+	if (dev->min_rx_bufsize > RTE_MBUF_DEFAULT_DATAROOM && dev->min_rx_bufsize < UINT16_MAX - RTE_PKTMBUF_HEADROOM)
+		info->buf_bytes = RTE_PKTMBUF_HEADROOM + dev->min_rx_bufsize;
 	info->caps = p->caps;
 	info->rx_ring = p->rx_desc;
 	info->tx_ring = p->tx_desc;
@@ -216,17 +142,23 @@ open_port(struct ethdev_port *p, const struct port_open_args *args, struct port_
 
 	if (rc < 0)
 		return fail(p, rc, "the port does not describe itself", "use another port");
-	p->caps = caps_of(&dev);
-	p->mac_of_peer = (p->caps & QUIRK_MAC_OF_PEER) != 0;
-	p->caps &= ~QUIRK_MAC_OF_PEER;
-	conf_fill(p, &dev);
-	rc = ring_size(p, "rx_ring_max", args->rx_ring, &dev.rx_desc_lim, &p->rx_desc);
+	snprintf(p->driver, sizeof(p->driver), "%s", dev.driver_name != NULL ? dev.driver_name : "?");
+	rc = ethdev_conf_init(p, args, &dev);
 	if (rc == 0)
-		rc = ring_size(p, "tx_ring_max", args->tx_ring, &dev.tx_desc_lim, &p->tx_desc);
-	if (rc == 0)
-		rc = port_configure(p);
+		rc = ethdev_configure(p);
+	/* Only a configured port can be asked. One that does not steer would spread its frames over the queues. */
+	if (rc == 0 && p->queues > 1) {
+		if (ethdev_flow_probe(p)) {
+			p->caps |= PORT_FLOW;
+		} else {
+			p->queues = 1;
+			rc = ethdev_configure(p);
+		}
+	}
 	if (rc == 0)
 		rc = info_fill(p, &dev, info);
+	if (rc == 0)
+		ethdev_report(p, &dev);
 	return rc;
 }
 
@@ -242,6 +174,7 @@ ethdev_open(const struct port_open_args *args, struct port_info *info, void **pr
 		return -ENOMEM;
 	}
 	p->host = args->host;
+	p->intr_ep = -1;
 	p->recovers = args->attr->tx_error_recovery != 0;
 	snprintf(p->spec, sizeof(p->spec), "%s", args->name);
 	rc = ethdev_probe(p, args->name);
@@ -260,7 +193,7 @@ ethdev_open(const struct port_open_args *args, struct port_info *info, void **pr
 }
 
 static int
-queues_setup(struct ethdev_port *p)
+queue_setup(struct ethdev_port *p, uint16_t qid)
 {
 	const char *what = "receive queue";
 	char said[DPDKLOG_MAX];
@@ -268,16 +201,16 @@ queues_setup(struct ethdev_port *p)
 	int rc;
 
 	dpdklog_begin();
-	rc = rte_eth_rx_queue_setup(p->port_id, 0, p->rx_desc, (unsigned int)socket, NULL, p->mp);
+	rc = rte_eth_rx_queue_setup(p->port_id, qid, p->rx_desc, (unsigned int)socket, NULL, p->mp[qid]);
 	if (rc == 0) {
 		what = "transmit queue";
-		rc = rte_eth_tx_queue_setup(p->port_id, 0, p->tx_desc, (unsigned int)socket, NULL);
+		rc = rte_eth_tx_queue_setup(p->port_id, qid, p->tx_desc, (unsigned int)socket, NULL);
 	}
 	dpdklog_end(said);
 	if (rc < 0)
 		zf_err(p->host->log, LC_CPLANE,
-		       "interface %s: no %s (error %d%s); try other rx_ring_max and tx_ring_max", p->spec, what, rc,
-		       said);
+		       "interface %s: no %s %u (error %d%s); try other rx_ring_max and tx_ring_max, or fewer port_queues",
+		       p->spec, what, qid, rc, said);
 	return rc == 0 || rc == -ENOMEM || rc == -EINVAL ? rc : -ENODEV;
 }
 
@@ -286,10 +219,10 @@ ethdev_queue_setup(void *priv, uint16_t qid, struct zf_pool *pool)
 {
 	struct ethdev_port *p = priv;
 
-	if (qid != 0)
-		return fail(p, -EINVAL, "there is one queue only", "open another port for the second stack");
-	p->mp = pool->mp;
-	return queues_setup(p);
+	if (qid >= p->queues)
+		return fail(p, -EINVAL, "there are fewer queues", "open another port for the next stack");
+	p->mp[qid] = pool->mp;
+	return queue_setup(p, qid);
 }
 
 static int
@@ -333,12 +266,12 @@ ethdev_queue_get(void *priv, uint16_t qid, struct port_queue *out)
 	const struct rte_eth_fp_ops *ops = &rte_eth_fp_ops[p->port_id];
 
 	*out = (struct port_queue){.rx = no_burst, .tx = no_burst};
-	if (!p->started || qid != 0)
+	if (!p->started || qid >= p->queues)
 		return;
 	out->rx = ops->rx_pkt_burst;
 	out->tx = ops->tx_pkt_burst;
-	out->rxq = ops->rxq.data[0];
-	out->txq = ops->txq.data[0];
+	out->rxq = ops->rxq.data[qid];
+	out->txq = ops->txq.data[qid];
 }
 
 /* Frames that are still on their way back to us hold buffers of our pool (net_ring with itself). */
@@ -361,6 +294,7 @@ port_stop(struct ethdev_port *p)
 {
 	char said[DPDKLOG_MAX];
 
+	ethdev_intr_stop(p);
 	drain(p);
 	dpdklog_begin();
 	rte_eth_dev_stop(p->port_id);
@@ -374,7 +308,9 @@ ethdev_close(void *priv)
 	struct ethdev_port *p = priv;
 
 	events_unregister(p);
+	ethdev_flow_forget(p);
 	port_stop(p);
+	ethdev_intr_fini(p);
 	ethdev_unprobe(p);
 	free(p);
 }
@@ -401,6 +337,7 @@ port_reset(struct ethdev_port *p)
 	char said[DPDKLOG_MAX];
 	int rc;
 
+	ethdev_flow_forget(p);
 	port_stop(p);
 	if (!p->recovers) {
 		zf_err(p->host->log, LC_CPLANE,
@@ -415,9 +352,9 @@ port_reset(struct ethdev_port *p)
 		       "interface %s: the port asked for a reset, which fails (error %d%s); make a new stack", p->spec, rc,
 		       said);
 	if (rc == 0)
-		rc = port_configure(p);
-	if (rc == 0)
-		rc = queues_setup(p);
+		rc = ethdev_configure(p);
+	for (uint16_t i = 0; i < p->queues && rc == 0; i++)
+		rc = queue_setup(p, i);
 	if (rc == 0)
 		rc = port_start(p);
 	if (rc < 0)
@@ -478,4 +415,8 @@ const struct port_driver ethdev_driver = {
 	.link = ethdev_link,
 	.service = ethdev_service,
 	.mc_list = ethdev_mc_list,
+	.filter_add = ethdev_filter_add,
+	.filter_del = ethdev_filter_del,
+	.intr_fd = ethdev_intr_fd,
+	.intr_arm = ethdev_intr_arm,
 };

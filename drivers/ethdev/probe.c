@@ -11,25 +11,12 @@
 #include <unistd.h>
 
 #include <rte_dev.h>
+#include <rte_devargs.h>
 #include <rte_errno.h>
 
 #include "ethdev/priv.h"
 
 #define PCI_FOLDER "/sys/bus/pci/devices"
-
-/* net_sfc by adapter: the low-latency firmware and the datapath that honours reference counts (its "simple" transmit
- * path does not); EF100 has one of its own. Writing "auto" for a datapath is an error there.
- */
-const char *
-ethdev_profile(uint16_t vendor, uint16_t device)
-{
-	if (vendor == 0x1924)
-		return "rx_datapath=ef10,tx_datapath=ef10,perf_profile=low-latency,stats_update_period_ms=0,"
-		       "fw_variant=ultra-low-latency";
-	if (vendor == 0x10ee && device == 0x0100)
-		return "rx_datapath=ef100,tx_datapath=ef100,stats_update_period_ms=0";
-	return "";
-}
 
 bool
 ethdev_port_exists(const char *name)
@@ -127,18 +114,45 @@ probe_device(struct ethdev_port *p, const char *dev, const char *devargs, const 
 }
 
 static int
+refuse_simple(const struct ethdev_port *p, const char *spec)
+{
+	zf_err(p->host->log, LC_CPLANE,
+	       "interface %s: tx_datapath=ef10_simple is refused: it sends from buffers that TCP keeps for retransmission "
+	       "without counting its references; leave the key out, or say tx_datapath=ef10",
+	       spec);
+	return -EINVAL;
+}
+
+static int
 probe_pci(struct ethdev_port *p, const char *dev, const char *spec)
 {
 	const char *profile = ethdev_profile(pci_id(dev, "vendor"), pci_id(dev, "device"));
+	const char *user = strchr(spec, ',') != NULL ? strchr(spec, ',') + 1 : "";
 	char devargs[512];
 	int rc = pci_check(dev, p->host->log);
 
 	if (rc < 0)
 		return rc;
-	if (strchr(spec, ',') != NULL || profile[0] == '\0')
-		return probe_device(p, dev, spec, spec);
-	snprintf(devargs, sizeof(devargs), "%s,%s", dev, profile);
-	return probe_device(p, dev, devargs, dev);
+	if (ethdev_args_forbidden(user))
+		return refuse_simple(p, spec);
+	if (ethdev_devargs(dev, user, profile, devargs, sizeof(devargs)) < 0) {
+		zf_err(p->host->log, LC_CPLANE, "interface %s: its arguments are too long", spec);
+		return -EINVAL;
+	}
+	snprintf(p->profile, sizeof(p->profile), "%s", profile);
+	return probe_device(p, dev, devargs, spec);
+}
+
+/* One that was there before: with arguments of the application's own. */
+static int
+existing(const struct ethdev_port *p, const char *spec)
+{
+	const struct rte_devargs *args = NULL;
+	struct rte_eth_dev_info info;
+
+	if (rte_eth_dev_info_get(p->port_id, &info) == 0 && info.device != NULL)
+		args = rte_dev_devargs(info.device);
+	return args != NULL && ethdev_args_forbidden(args->args) ? refuse_simple(p, spec) : 0;
 }
 
 static int
@@ -154,7 +168,7 @@ find_or_probe(struct ethdev_port *p, const char *spec)
 	memcpy(dev, spec, len);
 	dev[len] = '\0';
 	if (rte_eth_dev_get_port_by_name(dev, &p->port_id) == 0)
-		return 0;
+		return existing(p, spec);
 	return is_pci(dev) ? probe_pci(p, dev, spec) : probe_device(p, dev, spec, spec);
 }
 

@@ -40,6 +40,7 @@ static const struct {
 
 	/* Rings of adapters, cleaned when later sends need the room; they free by reference count. */
 	{"net_sfc_efx", HOLDS | SHARED | CHAINS},
+	{"net_sfc_ef100", HOLDS | SHARED | CHAINS},
 	{"net_ixgbe", HOLDS | SHARED | CHAINS},
 	{"net_i40e", HOLDS | SHARED | CHAINS},
 	{"net_ice", HOLDS | SHARED | CHAINS},
@@ -55,4 +56,11 @@ ethdev_quirks(const char *driver_name)
 		if (strcmp(quirks[i].driver, driver_name) == 0)
 			return quirks[i].caps;
 	return HOLDS;
+}
+
+/* A prefix in front of each frame, the alignment of its end, and the checksum: with it a frame fits one buffer. */
+uint32_t
+ethdev_rx_extra(const char *driver_name)
+{
+	return driver_name != NULL && strncmp(driver_name, "net_sfc", 7) == 0 ? 269 : 0;
 }

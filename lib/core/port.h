@@ -62,6 +62,7 @@ enum port_cap {
 	PORT_SELF_ADDRESSED = 1u << 20, /* the kernel knows nothing of this port: no kernel address can clash */
 	PORT_RX_FILTERED = 1u << 21,    /* nothing is received but what filter_add() asked for; the kernel has the rest,
 					 * ARP, ICMP and IGMP among it */
+	PORT_RX_INTR_STAYS = 1u << 22,  /* an armed interrupt stays armed: the stack disarms it when it is awake */
 };
 
 /* What host->event() and service() may report; a bit mask. */
