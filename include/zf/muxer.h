@@ -151,6 +151,9 @@ int zf_waitable_fd_get(struct zf_stack *stack, int *fd);
  * Make the descriptor of zf_waitable_fd_get() ready for sleeping. It stops to be readable unless the stack has something
  * to do already; nothing that happens from this call on is missed. To be called each time before the thread sleeps.
  *
+ * On a port that interrupts but that nobody can look into (those of DPDK: doc/muxer.md) the call handles what has arrived
+ * before, as zf_reactor_perform() does.
+ *
  * @param stack  stack
  *
  * @retval 0        success

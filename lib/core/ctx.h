@@ -27,6 +27,7 @@ struct mux_room;
 /* Bits of ctx->events beside those of enum port_event. */
 enum ctx_event {
 	CTX_EV_SHARE = 1u << 16, /* the queue is shared from now on: take the pointers from the port again */
+	CTX_EV_AWAKE = 1u << 17, /* an interrupt is armed, and to be disarmed when the stack polls: no work by itself */
 };
 
 /* Every received frame ends in exactly one of the RX_ counters; the others count what the stack did. */
@@ -172,6 +173,13 @@ static ZF_ALWAYS_INLINE bool
 ctx_has_events(const struct zf_ctx *ctx)
 {
 	return atomic_load_explicit(&ctx->events, memory_order_relaxed) != 0;
+}
+
+/* Events that are work. */
+static inline bool
+ctx_has_work_events(const struct zf_ctx *ctx)
+{
+	return (atomic_load_explicit(&ctx->events, memory_order_relaxed) & ~(uint32_t)CTX_EV_AWAKE) != 0;
 }
 
 /* Other functions or queues, on the ctx's own thread. Nobody else may ever see the old peek with the new queue. */

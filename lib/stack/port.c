@@ -102,8 +102,10 @@ port_intr_arm(struct port_member *pm, bool on)
 	struct zf_port *p = pm->port;
 	int rc;
 
-	/* A descriptor is one queue's; with one of its own beside the common one there would have to be two. */
-	if (p->drv->intr_arm == NULL || (p->share != NULL && pm->own != 0))
+	/* A descriptor is one queue's; with one of its own beside the common one there would have to be two. And an interrupt
+	 * that stays until it is disarmed cannot be for two: the one that wakes would disarm it under the other.
+	 */
+	if (p->drv->intr_arm == NULL || (p->share != NULL && (pm->own != 0 || (p->info.caps & PORT_RX_INTR_STAYS))))
 		return -EOPNOTSUPP;
 	/* Against another stack's service(), which may exchange the rings. */
 	pthread_mutex_lock(&p->drv_lock);
@@ -685,7 +687,9 @@ port_take_events(struct port_member *pm)
 		share_attach(pm);
 		ctx->visible = 1; /* this poll ends: somebody waits for that */
 	}
-	ev &= ~(uint32_t)CTX_EV_SHARE;
+	if (ev & CTX_EV_AWAKE)
+		(void)port_intr_arm(pm, false);
+	ev &= ~(uint32_t)(CTX_EV_SHARE | CTX_EV_AWAKE);
 	if (ev == 0)
 		return;
 	if (pthread_mutex_trylock(&pm->port->lock) != 0) {

@@ -465,6 +465,20 @@ frames_ended(const struct zf_ctx *ctx)
 	return n;
 }
 
+bool
+stack_look(struct zf_ctx *ctx)
+{
+	for (int i = 0; i < STACK_LOOK_BURSTS; i++) {
+		uint64_t before = frames_ended(ctx);
+
+		if (perform(ctx, 1) != 0)
+			return true;
+		if (frames_ended(ctx) == before)
+			return false;
+	}
+	return true;
+}
+
 int
 stack_poll(struct zf_ctx *ctx)
 {
@@ -501,7 +515,7 @@ zf_stack_has_pending_work(const struct zf_stack *st)
 {
 	const struct zf_ctx *ctx = &st->ctx;
 
-	if (atomic_load_explicit(&ctx->pub_work, memory_order_relaxed) != 0 || ctx_has_events(ctx))
+	if (atomic_load_explicit(&ctx->pub_work, memory_order_relaxed) != 0 || ctx_has_work_events(ctx))
 		return 1;
 	/* On a port with several stacks another one may have learnt what frames of ours wait for. */
 	if (netif_gen(ctx->netif) != __atomic_load_n(&ctx->ip->env_gen, __ATOMIC_RELAXED))

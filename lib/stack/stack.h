@@ -17,6 +17,8 @@
 #define STACK_DRAIN_MAX 512u
 /* Looks at an empty port between two looks at the clock: a frame is noticed sooner than a clock read takes. */
 #define STACK_LOOKS 8u
+/* Bursts that stack_look() handles at most. */
+#define STACK_LOOK_BURSTS 16
 /* Polls in a row that may return with data before timers and owed work are looked at. */
 #define STACK_EAGER 16u
 
@@ -54,6 +56,8 @@ stack_of(struct zf_ctx *ctx)
 int stack_perform(struct zf_ctx *ctx, uint32_t spin);
 /* One look at the port and all that follows from it. */
 int stack_poll(struct zf_ctx *ctx);
+/* Handle what has arrived, on a port that nobody can look into. True: something is to be seen, or there is no end to it. */
+bool stack_look(struct zf_ctx *ctx);
 /* Until @found says so, or ctx->wait_until: what it said last. */
 bool stack_wait(struct zf_ctx *ctx, bool (*found)(void *arg), void *arg);
 

@@ -170,17 +170,20 @@ timer_for(struct zf_stack *st, bool sleeps)
 
 /* Anything that no descriptor will tell of, because it is there already. */
 static bool
-has_work(const struct zf_stack *st, bool sleeps)
+has_work(struct zf_stack *st, bool sleeps)
 {
-	const struct zf_ctx *ctx = &st->ctx;
+	struct zf_ctx *ctx = &st->ctx;
 
-	if (ctx->owed != 0 || ctx->unsent != 0 || ctx_has_events(ctx) ||
+	/* Nobody can look into the port, but it will interrupt for what comes from now on: handle what came before. */
+	if (sleeps && (ctx->caps & PORT_RX_PEEK) == 0 && stack_look(ctx))
+		return true;
+	if (ctx->owed != 0 || ctx->unsent != 0 || ctx_has_work_events(ctx) ||
 	    netif_gen(ctx->netif) != ctx->ip->env_gen || ctx_read_clock(ctx) >= ctx->wheel->next_due)
 		return true;
 	if (ctx->caps & PORT_RX_PEEK)
 		return ctx_peek(ctx);
-	/* Where nobody can look, the timer has somebody look soon. A shared queue always has a peek, which says yes there. */
-	return sleeps || (ctx->peek != NULL && share_has_frames(st->port));
+	/* Else the timer has somebody look soon. A shared queue always has a peek, which says yes there. */
+	return ctx->peek != NULL && share_has_frames(st->port);
 }
 
 /* Not readable any more, until something new happens. An application that waits on the descriptor itself, by
@@ -200,17 +203,21 @@ zf_waitable_fd_prime(struct zf_stack *stack)
 	struct stack_waitfd *f = &stack->waitfd;
 	struct zf_ctx *ctx = &stack->ctx;
 	int saved = errno, rc;
-	bool sleeps;
+	bool sleeps, work;
 
 	if (f->ep < 0)
 		return -EINVAL;
 	become_quiet(f);
 	/* Release: whoever sees the mark may write to wake_fd, which zf_waitable_fd_get() has just made. */
 	atomic_store_explicit(&ctx->asleep, 1, memory_order_release);
+	atomic_fetch_and_explicit(&ctx->events, ~(uint32_t)CTX_EV_AWAKE, memory_order_relaxed); /* or it disarms below */
 	sleeps = f->intr >= 0 && port_intr_arm(stack->port, true) == 0;
-	rc = timer_for(stack, sleeps);
 	atomic_thread_fence(memory_order_seq_cst);
-	if (has_work(stack, sleeps))
+	work = has_work(stack, sleeps);
+	rc = timer_for(stack, sleeps);
+	if (sleeps && (ctx->caps & PORT_RX_INTR_STAYS))
+		atomic_fetch_or_explicit(&ctx->events, CTX_EV_AWAKE, memory_order_relaxed);
+	if (work)
 		stack_wake(ctx);
 	errno = saved;
 	return rc;
