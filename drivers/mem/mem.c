@@ -47,6 +47,8 @@ mem_open(const struct port_open_args *args, struct port_info *info, void **priv)
 	/* Frames wait as copies, not in mbufs; sent ones are held in mbufs, up to a ring's worth. */
 	info->tx_ring = p->tx_ring;
 	info->caps = c->caps;
+	if (p->n_queues == 1 && !c->filters_always && (c->caps & PORT_RX_FILTERED) == 0)
+		info->caps &= ~(uint32_t)PORT_FLOW;
 	if (c->refuse_shared)
 		info->caps &= ~(uint32_t)PORT_TX_REF_OK;
 	if (c->refuse_indirect)

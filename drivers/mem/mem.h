@@ -46,6 +46,7 @@ struct mem_cfg {
 	uint32_t tx_copy_max; /* 0: no tx_copy */
 	bool tells_room;      /* tx_room is there; true */
 	uint32_t filters_max; /* filter_add() beyond it: -EBUSY; with PORT_FLOW in caps. MEM_FILTERS_MAX. At any time */
+	bool filters_always;  /* PORT_FLOW with one queue too, as a port has it that is faster by filter. Read at open */
 	bool filters_narrow;  /* no filter without a remote address: -EOPNOTSUPP. At any time */
 	bool filters_wide;    /* no filter with one */
 	int fail_open;        /* -errno for the next open, queue_setup, start; 0 none. Not cleared */

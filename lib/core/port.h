@@ -47,7 +47,8 @@ enum port_cap {
 	PORT_TX_EXTBUF_OK = 1u << 6,    /* mbufs with external buffers may be sent */
 	PORT_RX_PEEK = 1u << 7,         /* peek is there and safe from any thread */
 	PORT_RX_INTR = 1u << 8,         /* receive interrupts work */
-	PORT_FLOW = 1u << 9,            /* frames can be steered to queues by rule */
+	PORT_FLOW = 1u << 9,            /* frames can be steered to queues by rule; of a port with one queue: it wants rules,
+					 * since what comes without one comes more slowly */
 	PORT_FLOW_ISOLATE = 1u << 10,   /* and unmatched ones kept away */
 	PORT_CSUM_RX = 1u << 11,        /* received IPv4, UDP and TCP checksums are verified, see mbuf flags */
 	PORT_CSUM_TX_IP = 1u << 12,     /* IPv4 header checksum is filled in when asked for */
@@ -62,7 +63,7 @@ enum port_cap {
 	PORT_SELF_ADDRESSED = 1u << 20, /* the kernel knows nothing of this port: no kernel address can clash */
 	PORT_RX_FILTERED = 1u << 21,    /* nothing is received but what filter_add() asked for; the kernel has the rest,
 					 * ARP, ICMP and IGMP among it */
-	PORT_RX_INTR_STAYS = 1u << 22,  /* an armed interrupt stays armed: the stack disarms it when it is awake */
+	PORT_RX_INTR_STAYS = 1u << 24,  /* an armed interrupt stays armed: the stack disarms it when it is awake */
 };
 
 /* What host->event() and service() may report; a bit mask. */

@@ -195,8 +195,7 @@ port_start(struct zf_port *p, uint32_t n_bufs)
 		bytes = RTE_MBUF_DEFAULT_BUF_SIZE;
 	/* A frame fits one buffer: what the driver needs around it comes on top. */
 	bytes = ZF_MAX(bytes, RTE_PKTMBUF_HEADROOM + p->info.mtu + 22u + p->info.rx_headroom);
-	if (p->drv->filter_add != NULL && (p->info.caps & PORT_FLOW) &&
-	    (p->info.queues > 1 || (p->info.caps & PORT_RX_FILTERED)))
+	if (p->drv->filter_add != NULL && (p->info.caps & PORT_FLOW))
 		rc = steer_start(p);
 	if (rc == 0)
 		rc = pool_create(common, bytes, p->info.socket_id, &p->log, &p->pool);

@@ -21,7 +21,7 @@
 struct steer_rule {
 	struct steer_rule *next;
 	struct port_filter f;
-	struct port_member *owner;
+	struct port_member *owner; /* NULL: all, on a port with one queue */
 	struct port_filter_id id;
 	uint32_t refs;  /* bindings: several zockets of a stack may have joined one group */
 	bool placed;    /* the port has it; else its frames come by the common queue */
@@ -88,8 +88,11 @@ member_set(struct zf_port *p, const struct port_member *pm, struct steer_member 
 static uint16_t
 queue_of(struct zf_port *p, const struct port_member *pm)
 {
-	const struct steer_member *m = member_of(p, pm->netif, pm->ctx->slot);
+	const struct steer_member *m;
 
+	if (pm == NULL)
+		return 0;
+	m = member_of(p, pm->netif, pm->ctx->slot);
 	return m != NULL && m->pm == pm ? m->qid : STEER_NO_QUEUE;
 }
 
@@ -219,6 +222,13 @@ rule_free(struct zf_port *p, struct steer_rule *r)
 	free(r);
 }
 
+/* Whose a rule of @pm's is: where all stacks have the same queue they have the same rules. */
+static struct port_member *
+owner_for(const struct zf_port *p, struct port_member *pm)
+{
+	return p->info.queues > 1 ? pm : NULL;
+}
+
 static int
 rule_add(struct zf_port *p, struct port_member *pm, const struct port_filter *f, bool to_many)
 {
@@ -268,7 +278,7 @@ steer_bind(struct netif *n, unsigned slot, uint8_t proto, be32_t lip, be16_t *lp
 	pthread_mutex_lock(&p->drv_lock);
 	m = member_of(p, n, slot);
 	if (m != NULL && m->pm != NULL)
-		rc = rule_add(p, m->pm, &f, many);
+		rc = rule_add(p, owner_for(p, m->pm), &f, many);
 	pthread_mutex_unlock(&p->drv_lock);
 	if (rc < 0) {
 		netif_unbind_plain(n, slot, proto, lip, *lport, rip, rport);
@@ -291,7 +301,7 @@ steer_unbind(struct netif *n, unsigned slot, uint8_t proto, be32_t lip, be16_t l
 	pthread_mutex_lock(&p->drv_lock);
 	m = member_of(p, n, slot);
 	if (m != NULL && m->pm != NULL)
-		r = rule_find(p->steer, &f, m->pm);
+		r = rule_find(p->steer, &f, owner_for(p, m->pm));
 	if (r != NULL && --r->refs == 0)
 		rule_free(p, r);
 	pthread_mutex_unlock(&p->drv_lock);

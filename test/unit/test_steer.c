@@ -427,6 +427,33 @@ a_port_that_receives_by_filter_alone(void)
 	end(p, &st, 1);
 }
 
+/* One queue, and a port that is faster by filter: two stacks have one filter for what both want. */
+static void
+one_queue_with_filters(void)
+{
+	struct mem_port *p = port("stone", 1);
+	struct zf_stack *st[2];
+	struct zfur *ur[2], *own;
+
+	mem_cfg(p)->filters_always = true;
+	for (int i = 0; i < 2; i++) {
+		st[i] = stack("stone", i == 0 ? "192.0.2.1" : "192.0.2.2", "");
+		ur[i] = help_zfur(st[i], "239.1.1.1", 1000);
+	}
+	own = help_zfur(st[1], "192.0.2.2", 1000);
+	CU_ASSERT_EQUAL(mem_filter_count(p), 2);
+	push_udp(p, "192.0.2.9", "239.1.1.1", 1000, 'm');
+	CU_ASSERT_EQUAL(got(st[1], ur[1]), 'm');
+	CU_ASSERT_EQUAL(got(st[0], ur[0]), 'm');
+	CU_ASSERT_EQUAL(zfur_free(ur[0]), 0);
+	CU_ASSERT_EQUAL(mem_filter_count(p), 2);
+	CU_ASSERT_EQUAL(zf_stack_free(st[0]), 0);
+	CU_ASSERT_EQUAL(mem_filter_count(p), 2);
+	CU_ASSERT_EQUAL(zfur_free(own), 0);
+	CU_ASSERT_EQUAL(mem_filter_count(p), 1);
+	end(p, st + 1, 1); /* with a zocket still open */
+}
+
 /* Many connections: the table grows, each filter is there and goes. */
 static void
 many_filters(void)
@@ -458,6 +485,7 @@ static const struct unit_test tests[] = {
 	UNIT(a_group_of_several_stacks),
 	UNIT(filters_come_back_after_a_reset),
 	UNIT(a_port_that_receives_by_filter_alone),
+	UNIT(one_queue_with_filters),
 	UNIT(many_filters),
 };
 
