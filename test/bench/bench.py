@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Measure what the library costs, beside its budgets.
 
-bench.py [--build DIR] [--json] [--calls-only] [--update] [--check] [--tcp]
+bench.py [--build DIR] [--json] [--calls-only] [--update] [--check] [--tcp] [--ports]
 
   --build DIR    a release build (build/release)
   --calls-only   instructions per call only, no round trips
   --check        exit 1 if a call takes more than 2 % more instructions than test/bench/baseline.json says
   --update       write the counts into test/bench/baseline.json
   --tcp          also: cycles in one thread, connections a second, cost with many open, bulk rate (half a minute)
+  --ports        also: instructions per call over ports of DPDK, their drivers included
   --json         one JSON object instead of tables
 
 Instructions are callgrind's, user space only; they repeat exactly for the same binary and machine. Round trips are
@@ -87,6 +88,44 @@ def instructions(calls):
             few, many = runs[name, COUNT].result(), runs[name, 2 * COUNT].result()
             res[name] = round((many - few) / COUNT / PER_ROUND.get(name, 1), 1)
     return res
+
+
+# name: (function to collect in, operation of port_calls, interfaces); DIR is a folder of the run's.
+VHOST = ["net_vhost0,iface=DIR/s", "net_virtio_user0,path=DIR/s"]
+PORT_ROWS = {
+    "idle, net_null": ("z_idle", "idle", ["net_null0,no-rx=1"]),
+    "idle, net_ring": ("z_idle", "idle", ["net_ring0"]),
+    "idle, net_vhost without peer": ("z_idle", "idle", VHOST[:1]),
+    "UDP send, net_null": ("z_send", "send", ["net_null0,no-rx=1"]),
+    "UDP send, net_virtio_user to net_vhost": ("z_send", "pair", VHOST),
+    "UDP receive, net_vhost from net_virtio_user": ("z_recv", "pair", VHOST),
+    "UDP send, net_vhost to net_virtio_user": ("z_send", "back", VHOST),
+    "UDP receive, net_virtio_user from net_vhost": ("z_recv", "back", VHOST),
+}
+
+
+def port_count(exe, row, count):
+    toggle, op, ports = PORT_ROWS[row]
+    with tempfile.TemporaryDirectory() as tmp:
+        out = os.path.join(tmp, "out")
+        cmd = ["valgrind", "--tool=callgrind", "--collect-atstart=no", f"--toggle-collect={toggle}",
+               f"--callgrind-out-file={out}", exe, op, str(count)] + [p.replace("DIR", tmp) for p in ports]
+        r = subprocess.run(cmd, capture_output=True, text=True, timeout=300)
+        if r.returncode != 0:
+            sys.exit(f"bench: {' '.join(cmd)} failed:\n{r.stderr[-2000:]}")
+        with open(out, encoding="utf-8") as f:
+            return int(re.search(r"^(?:summary|totals): (\d+)", f.read(), re.M).group(1))
+
+
+def port_rows(build):
+    exe = os.path.join(build, "test/bench/port_calls")
+    return {row: round((port_count(exe, row, 2 * COUNT) - port_count(exe, row, COUNT)) / COUNT, 1) for row in PORT_ROWS}
+
+
+def show_ports(rows):
+    print("\ninstructions per call over ports of DPDK, drivers included")
+    for row, n in rows.items():
+        print(f"{row:48} {n:8.1f}")
 
 
 def pin(i):
@@ -191,7 +230,7 @@ def show_tcp(t):
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--build", default=os.path.join(ROOT, "build", "release"))
-    for flag in ("--json", "--calls-only", "--update", "--check", "--tcp"):
+    for flag in ("--json", "--calls-only", "--update", "--check", "--tcp", "--ports"):
         ap.add_argument(flag, action="store_true")
     a = ap.parse_args()
     calls = os.path.join(a.build, "test/bench/calls")
@@ -203,6 +242,7 @@ def main():
     ins = instructions(calls)
     rtt = None if a.calls_only else round_trips(a.build)
     tcp = tcp_rows(a.build) if a.tcp else None
+    ports = port_rows(a.build) if a.ports else None
     base = json.load(open(BASELINE, encoding="utf-8")) if os.path.exists(BASELINE) else {}
     worse = [n for n in ins if n in base and ins[n] > base[n] * TOLERANCE]
     if a.update:
@@ -210,7 +250,7 @@ def main():
             json.dump(ins, f, indent=2)
             f.write("\n")
     if a.json:
-        print(json.dumps({"instructions": ins, "round_trip_ns": rtt, "tcp": tcp, "worse": worse}))
+        print(json.dumps({"instructions": ins, "round_trip_ns": rtt, "tcp": tcp, "ports": ports, "worse": worse}))
     else:
         print(f"{'instructions per call':40} {'budget':>8} {'now':>8} {'ratio':>6} {'baseline':>9}")
         for n, v in ins.items():
@@ -224,6 +264,8 @@ def main():
             print(f"{'TCP over raw wire (budget 150)':40} {'':8} {rtt['tcp']['p50'] - rtt['wire']['p50']:8}")
         if tcp:
             show_tcp(tcp)
+        if ports:
+            show_ports(ports)
     if a.check:
         for n in worse:
             print(f"bench: {n}: {ins[n]} instructions, baseline {base[n]}: more than 2 % worse", file=sys.stderr)
