@@ -3,6 +3,8 @@
  * Steering over drivers/mem: a filter for each binding of a stack that has a queue of its own, what it says, where frames
  * go with it and without it, and what the calls return when the port has no room for it.
  */
+#include <pthread.h>
+
 #include "mem/mem_priv.h"
 #include "mem_help.h"
 
@@ -409,6 +411,62 @@ filters_come_back_after_a_reset(void)
 	end(p, st, 2);
 }
 
+static _Atomic bool over;
+
+static void *
+poller(void *arg)
+{
+	struct zf_stack *st = arg;
+	uint64_t polls = 0;
+
+	while (!atomic_load(&over)) {
+		(void)zf_reactor_perform(st);
+		polls++;
+	}
+	CU_ASSERT(polls > 0);
+	return NULL;
+}
+
+/* Resets while two stacks poll queues of their own on two threads, and a third one comes and goes: whoever handles it holds
+ * the others up, and nobody waits for ever.
+ */
+static void
+resets_under_load(void)
+{
+	struct mem_port *p = port("stload", 4);
+	struct zf_stack *st[2], *guest;
+	struct zfur *ur[2];
+	pthread_t t;
+
+	for (int i = 0; i < 2; i++) {
+		st[i] = stack("stload", i == 0 ? "192.0.2.1" : "192.0.2.2", "");
+		ur[i] = help_zfur(st[i], i == 0 ? "192.0.2.1" : "192.0.2.2", 1000);
+	}
+	atomic_store(&over, false);
+	CU_ASSERT_EQUAL_FATAL(pthread_create(&t, NULL, poller, st[1]), 0);
+	for (int i = 0; i < 300; i++) {
+		mem_ask_reset(p);
+		(void)zf_reactor_perform(st[0]);
+		if (i % 10 == 0) {
+			guest = stack("stload", "192.0.2.3", "");
+			(void)help_zfur(guest, "192.0.2.3", 1000);
+			mem_ask_reset(p);
+			(void)zf_reactor_perform(guest);
+			CU_ASSERT_EQUAL(zf_stack_free(guest), 0);
+		}
+	}
+	atomic_store(&over, true);
+	CU_ASSERT_EQUAL(pthread_join(t, NULL), 0);
+	for (int i = 0; i < 2; i++)
+		(void)zf_reactor_perform(st[i]);
+	push_udp(p, "192.0.2.9", "192.0.2.1", 1000, 'a');
+	push_udp(p, "192.0.2.9", "192.0.2.2", 1000, 'b');
+	CU_ASSERT_EQUAL(got(st[0], ur[0]), 'a');
+	CU_ASSERT_EQUAL(got(st[1], ur[1]), 'b');
+	CU_ASSERT_EQUAL(filter_to(p, IP_PROTO_UDP, "192.0.2.2", 1000, "0.0.0.0", 0), 2);
+	end(p, st, 2);
+}
+
 /* Where nothing comes without a filter, a single stack with one queue has them too, and a refusal is the call's. */
 static void
 a_port_that_receives_by_filter_alone(void)
@@ -484,6 +542,7 @@ static const struct unit_test tests[] = {
 	UNIT(the_wider_filter_gives_way),
 	UNIT(a_group_of_several_stacks),
 	UNIT(filters_come_back_after_a_reset),
+	UNIT(resets_under_load),
 	UNIT(a_port_that_receives_by_filter_alone),
 	UNIT(one_queue_with_filters),
 	UNIT(many_filters),
