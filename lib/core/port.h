@@ -5,8 +5,8 @@
  * A driver is a table (struct port_driver). It is chosen by the kind of the `interface` attribute, never by a
  * constructor. Calls of a driver are of two sorts:
  *
- *   hot    rx, tx, tx_copy, peek: called through pointers that the stack keeps in its ctx. One thread at a time per
- *          queue, peek excepted (any thread).
+ *   hot    rx, tx, tx_copy, peek, those of port_alt_ops: called through pointers that the stack keeps in its ctx. One
+ *          thread at a time per queue, peek excepted (any thread).
  *   cold   open .. close: one thread at a time per port; the port object (lib/stack) sees to that.
  *
  * What happens elsewhere (link, reset, removal, a peer on a wire) reaches the stack by host->event() from any
@@ -119,6 +119,35 @@ struct port_info {
 	uint64_t *vclock;      /* virtual clock in nanoseconds (drivers/mem), else NULL */
 };
 
+/* What an adapter says of its alternatives: the unit that its memory is given out in, which the stack's space model counts. */
+struct port_alt_info {
+	uint32_t buf_bytes; /* 512 (8000 series) or 1024 (X2) */
+};
+
+/* Transmit alternatives in an adapter: frames that lie ready in it until they are let go or dropped, @id by @id, from 0 to
+ * the count that alt_setup() was given less 1. Policy is the stack's (lib/stack/alt.c): states, limits, when headers are
+ * made anew. It never asks for more than fits, by the model of doc/alternatives.md, and keeps to this order for each @id:
+ *
+ *	queue*  then  go or discard  then  busy until it says 0  then  queue* again
+ *
+ * All are the stack's thread's, with tx's queue. Completions are learnt of by rx, which polls whatever the port has.
+ */
+struct port_alt_ops {
+	/* Append @n frames: all of them (@n, taken over as by tx; nobody changes them until busy() says 0), or none (0) when
+	 * the ring has no room now. They may have a second reference and are single segments. Later frames of tx and tx_copy
+	 * go to the wire, not here.
+	 */
+	uint16_t (*queue)(void *txq, uint32_t id, struct rte_mbuf **pkts, uint16_t n);
+	/* To the wire with all that is queued: the doorbell, and nothing before it that could be behind it. */
+	void (*go)(void *txq, uint32_t id);
+	/* Drop it. */
+	void (*discard)(void *txq, uint32_t id);
+	/* Frames that go() or discard() concerned and that have not left the adapter yet. 0: the mbufs are given back, the
+	 * memory is free, and queue() may be called.
+	 */
+	uint32_t (*busy)(void *txq, uint32_t id);
+};
+
 /* One rx/tx queue pair, filled by queue_get(). The stack copies it into its ctx. */
 struct port_queue {
 	port_burst_fn rx;
@@ -133,6 +162,10 @@ struct port_queue {
 	uint32_t (*tx_room)(void *txq);
 	/* tx_copy's code run on nothing, so that it is in the caches: sends nothing, changes nothing, returns 0. Or NULL. */
 	port_copy_fn tx_warm;
+	/* After a successful alt_setup(), else NULL: the stack holds the frames itself and sends them by tx. Asked for again
+	 * after a reset, everything that was queued is gone from the port and its mbufs are given back.
+	 */
+	const struct port_alt_ops *alt;
 };
 
 /* Which frames a filter takes: IPv4 packets to @lip and @lport, of one sender (5-tuple) or of any (3-tuple). A group's
@@ -163,6 +196,13 @@ struct port_driver {
 
 	/* Give queue @qid its pool: received frames are mbufs of @pool. Before start(). 0 or -errno. */
 	int (*queue_setup)(void *priv, uint16_t qid, struct zf_pool *pool);
+
+	/* Have @count alternatives on queue @qid, which one stack uses alone, with @bytes of memory for what they hold beside
+	 * what each always has; once, before the queue_get() whose port_queue.alt it decides. 0, or with one logged line
+	 * -EBUSY: fewer are left; or what the adapter says where it lacks the feature or its licence. NULL: none, the stack
+	 * does it in software. (open() sees alt_count in its attributes too.)
+	 */
+	int (*alt_setup)(void *priv, uint16_t qid, uint32_t count, uint32_t bytes, struct port_alt_info *info);
 
 	/* Let frames flow. 0 or -errno. */
 	int (*start)(void *priv);
