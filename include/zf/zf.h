@@ -21,5 +21,6 @@
 #include <zf/muxer.h>
 #include <zf/zf_tcp.h>
 #include <zf/zf_udp.h>
+#include <zf/zf_alts.h>
 
 #endif

@@ -92,6 +92,8 @@ struct zf_ctx {
 	bool (*peek)(const void *rxq);
 	uint32_t (*tx_room)(void *txq);
 	port_copy_fn tx_warm;  /* or NULL */
+	const struct port_alt_ops *alt; /* the port's alternatives, or NULL: lib/stack/alt.c holds their frames */
+	uint32_t alt_queued;   /* alternatives with frames in them: new paths concern them */
 	bool warming;          /* a send runs for practice: it ends in front of the port */
 	/* Frames that a full port left over, in order; while there are any every other send gets -EAGAIN. */
 	struct rte_mbuf **backlog;
@@ -101,6 +103,8 @@ struct zf_ctx {
 				  * clock moves it there, or to the next timer */
 	/* Something happened to the port (events): called by whoever entered and found it, before using the port. */
 	void (*take_events)(struct zf_ctx *ctx);
+	/* A connection with TF_ALT has ended: what was prepared for it goes. Set by the stack. */
+	void (*zft_gone)(struct zf_ctx *ctx, uint32_t index);
 	/* One poll for calls that wait (ARP at zfut_alloc); set by the stack so that rooms below it can. */
 	int (*poll)(struct zf_ctx *ctx);
 	struct wheel *wheel;
@@ -116,6 +120,7 @@ enum ctx_owed {
 	CTX_OWED_BACKLOG = 1u << 2,   /* backlog_n > 0 */
 	CTX_OWED_TCP = 1u << 3,       /* TCP: segments were cut through, their acknowledgements are not handled yet */
 	CTX_OWED_TCP_OUT = 1u << 4,   /* TCP: connections have something to send */
+	CTX_OWED_ALT = 1u << 5,       /* alternatives: one drains, or has headers to be made anew */
 };
 
 /* Timers of the wheel, by owner. */
@@ -200,6 +205,7 @@ ctx_set_queue(struct zf_ctx *ctx, const struct port_queue *q)
 	ctx->tx_copy_max = q->tx_copy_max;
 	ctx->tx_room = q->tx_room;
 	ctx->tx_warm = q->tx_warm;
+	ctx->alt = q->alt;
 }
 
 /* From any thread: may a frame wait? Wrongly true at times, never wrongly false. */

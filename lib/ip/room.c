@@ -79,6 +79,8 @@ ip_room_refresh(struct zf_ctx *ctx)
 	__atomic_store_n(&r->env_gen, netif_gen(ctx->netif), __ATOMIC_RELAXED);
 	netif_parse_env(ctx->netif, ctx->slot, &r->env);
 	ctx->path_gen = ctx->backlog_n > 0 ? 0 : r->env_gen;
+	if (ctx->alt_queued > 0)
+		ctx->owed |= CTX_OWED_ALT; /* whose headers may be wrong now */
 	if (r->n_held > 0) {
 		output_held_run(ctx);
 		output_flush(ctx); /* a send may be what came here: they go first, and need no poll */

@@ -15,6 +15,7 @@
 
 #include "core/attr.h"
 #include "ip/output.h"
+#include "stack/alt.h"
 #include "stack/drivers.h"
 #include "stack/steer.h"
 
@@ -362,6 +363,23 @@ port_netif(struct zf_port *p, uint16_t vlan, uint64_t now, struct netif **out)
 	return 0;
 }
 
+/* Alternatives of the port's own, for the stack that has the queue to itself. */
+static int
+set_up_alternatives(struct port_member *pm)
+{
+	const struct zf_port *p = pm->port;
+	const struct zf_attr *attr = pm->ctx->attr;
+	struct port_alt_info info = {0};
+	int rc;
+
+	if (attr == NULL || attr->alt_count == 0 || p->drv->alt_setup == NULL)
+		return 0;
+	rc = p->drv->alt_setup(p->priv, 0, (uint32_t)attr->alt_count, (uint32_t)attr->alt_buf_size, &info);
+	if (rc == 0)
+		pm->alt_buf_bytes = info.buf_bytes;
+	return rc;
+}
+
 static void
 attach_direct(struct port_member *pm)
 {
@@ -451,6 +469,8 @@ member_attach(struct zf_port *p, struct port_member *pm, uint32_t n_bufs)
 	pair_take(p, pm);
 	if (p->share == NULL && p->n_members == 1) {
 		rc = pool_adopt(p->pool, &pm->ctx->pool);
+		if (rc == 0)
+			rc = set_up_alternatives(pm);
 		if (rc == 0) {
 			attach_direct(pm);
 			steer_join(p, pm, 0);
@@ -702,6 +722,8 @@ port_take_events(struct port_member *pm)
 		steer_again(pm->port);
 	for (uint32_t i = 0; (ev & PORT_EV_RESET) && i < pm->port->n_netifs; i++)
 		netif_groups_tell(pm->port->netifs[i]);
+	if ((ev & PORT_EV_RESET) && pm->alt_buf_bytes != 0)
+		alt_port_reset(ctx);
 	if (ev & (PORT_EV_LINK | PORT_EV_REMOVED))
 		link_changed(pm);
 	pthread_mutex_unlock(&pm->port->lock);

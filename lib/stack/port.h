@@ -32,6 +32,7 @@ struct port_member {
 	struct zf_port *port;
 	struct netif *netif;
 	struct share_inbox *inbox; /* once the queue is shared */
+	uint32_t alt_buf_bytes;    /* the port has alternatives for this stack; 0: it has not */
 	/* The queue that is its own, beside the common one; 0: none. While it is alone on the port it receives by the common
 	 * one and sends by its own, so that nothing stays behind in a ring when others come.
 	 */

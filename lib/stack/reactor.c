@@ -12,6 +12,7 @@
 #include "core/attr.h"
 #include "ip/frag.h"
 #include "ip/icmp.h"
+#include "stack/alt.h"
 #include "stack/stack.h"
 #include "tcp/fast.h"
 #include "tcp/sendq.h"
@@ -367,6 +368,8 @@ slow_work(struct zf_ctx *ctx, bool drained)
 	/* Now, not when the looking ends: what waits is what peers wait for, and the next frame may acknowledge it. */
 	if (ctx->owed & CTX_OWED_TCP_OUT)
 		tcp_run_pending(ctx);
+	if (ctx->owed & CTX_OWED_ALT)
+		alt_run(ctx);
 	if (ctx->owed != 0)
 		run_owed(ctx);
 }

@@ -508,6 +508,13 @@ share_start(struct zf_port *p)
 			first = p->members[i];
 	if (zf_bug(first == NULL))
 		return -EBUSY;
+	if (first->alt_buf_bytes != 0) {
+		zf_err(&p->log, LC_STACK,
+		       "port %s has one queue, and the stack on it has alternatives in the adapter (alt_count): use another "
+		       "port for the second stack",
+		       p->id.name);
+		return -EBUSY;
+	}
 	sh = calloc(1, sizeof(*sh));
 	if (sh == NULL)
 		return -ENOMEM;

@@ -13,6 +13,7 @@
 #include <rte_dev.h>
 
 #include "core/attr.h"
+#include "stack/alt.h"
 #include "stack/drivers.h"
 #include "stack/ifres.h"
 #include "stack/init.h"
@@ -52,6 +53,7 @@ lay_out(struct arena *a, const struct zf_attr *attr, uint32_t n_bufs)
 					     (uint32_t)attr->max_udp_tx_endpoints);
 	struct tcp_room *tcp = tcp_room_take(a, attr, n_bufs);
 	struct mux_room *mux = mux_room_take(a, waitables(attr));
+	struct alt_room *alt = alt_room_take(a, attr);
 
 	if (st == NULL)
 		return NULL;
@@ -66,6 +68,7 @@ lay_out(struct arena *a, const struct zf_attr *attr, uint32_t n_bufs)
 	st->ctx.udp = udp;
 	st->ctx.tcp = tcp;
 	st->ctx.mux = mux;
+	st->alt = alt;
 	return st;
 }
 
@@ -188,6 +191,7 @@ init_ctx(struct zf_stack *st, const struct zf_attr *attr)
 	ctx->spin_count = (uint32_t)attr->reactor_spin_count;
 	ctx->poll = stack_poll;
 	ctx->take_events = take_events;
+	ctx->zft_gone = alt_zft_gone;
 	ctx->service_timer.kind = TIMER_SERVICE;
 	st->w.kind = WAITABLE_STACK;
 	stack_waitfd_init(st);
@@ -216,6 +220,8 @@ start(struct zf_stack *st, const struct zf_attr *attr, uint32_t n_bufs)
 	ctx->udp->can_rx = attr->rx_ring_max > 0;
 	ctx->udp->can_tx = attr->tx_ring_max > 0;
 	tcp_room_init(ctx, send_budget(info, n_bufs) / 2, n_bufs / 2);
+	if (st->alt != NULL)
+		alt_room_init(st->alt, attr, st->port->alt_buf_bytes);
 	ctx_enter(ctx);
 	port_service(st->port);
 	output_netif_run(ctx);
@@ -293,6 +299,11 @@ zf_stack_alloc(struct zf_attr *attr, struct zf_stack **stack_out)
 	rc = ifres_resolve(attr, port_exists, NULL, &id);
 	if (rc < 0)
 		return rc;
+	if (attr->alt_count > (int)ALT_MAX) {
+		zf_err(NULL, LC_STACK, "attribute alt_count=%d: a stack can have %u alternatives; ask for fewer",
+		       (int)attr->alt_count, ALT_MAX);
+		return -EBUSY;
+	}
 	n_bufs = attr->n_bufs > 0 ? (uint32_t)attr->n_bufs : default_bufs(attr);
 	if (attr->n_bufs == 0)
 		zf_info(NULL, LC_POOL, "n_bufs=0: the stack gets %u packet buffers", n_bufs);
@@ -338,7 +349,7 @@ zf_stack_is_quiescent(struct zf_stack *stack)
 		ctx_publish(ctx);
 		ctx_leave(ctx);
 	}
-	return ctx->backlog_n == 0 && ctx->ip->n_gather == 0 && tcp_is_quiescent(ctx);
+	return ctx->backlog_n == 0 && ctx->ip->n_gather == 0 && alt_is_quiet(ctx) && tcp_is_quiescent(ctx);
 }
 
 ZF_EXPORT struct zf_waitable *

@@ -40,6 +40,7 @@ struct zf_stack {
 	struct port_member *port;
 	struct zf_waitable w; /* quiescence */
 	struct zf_attr *attr; /* a copy */
+	struct alt_room *alt; /* NULL: alt_count=0 */
 	struct stack_waitfd waitfd;
 	uint32_t undrained;   /* frames handled since the port was last found empty */
 	uint32_t eager;       /* polls since the clock was last read */

@@ -193,7 +193,7 @@ is_quiet(const struct zf_ctx *ctx, const struct zft *ts)
 {
 	ZF_ASSERT(ts->state == TCP_ESTABLISHED && !(ts->flags & (TF_CWR | TF_ECE | TF_FIN_QUEUED)) &&
 		  tcp_loss_can_fast(ts));
-	return ts->sq_unsent == TCP_NONE && !(ts->flags & TF_ACK_NOW) && ts->path_gen == ctx->ip->env_gen &&
+	return ts->sq_unsent == TCP_NONE && !(ts->flags & (TF_ACK_NOW | TF_ALT)) && ts->path_gen == ctx->ip->env_gen &&
 	       ts->path.resolved;
 }
 

@@ -199,8 +199,12 @@ drop_rxq(struct zf_ctx *ctx, struct zft *ts)
 static void
 detach(struct zf_ctx *ctx, struct zft *ts)
 {
-	tcp_owed_remove(ctx, ts);
-	tcp_unpend(ctx, ts);
+	if (ts->flags & (TF_OWED | TF_PENDING | TF_ALT)) {
+		tcp_owed_remove(ctx, ts);
+		tcp_unpend(ctx, ts);
+		if (ts->flags & TF_ALT)
+			ctx->zft_gone(ctx, ts->index);
+	}
 	if (ts->sq_head != TCP_NONE)
 		sq_clear(ctx, ts);
 	if (ts->ooo_head != TCP_NONE)

@@ -351,7 +351,11 @@ zft_free(struct zft *ts)
 	struct zf_ctx *ctx = zft_ctx(ts);
 
 	tcp_enter(ctx);
-	tcp_flush(ctx, ts);
+	if (ts->flags & (TF_OWED | TF_ALT)) {
+		tcp_flush(ctx, ts);
+		if (ts->flags & TF_ALT)
+			ctx->zft_gone(ctx, ts->index);
+	}
 	ts->flags &= ~(uint32_t)TF_APP;
 	ctx->tcp->app_zft--;
 	mux_forget(ctx, &ts->w);

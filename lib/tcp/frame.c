@@ -10,6 +10,7 @@
 #include "tcp/conn.h"
 #include "tcp/frame.h"
 #include "tcp/loss.h"
+#include "tcp/prep.h"
 
 void
 tcp_path_refresh(struct zf_ctx *ctx, struct zft *ts)
@@ -117,8 +118,10 @@ put_header(struct zf_ctx *ctx, struct zft *ts, uint8_t *p, const struct tcp_fram
 	}
 	tcp->flags = f->flags;
 	tcp->data_off = (uint8_t)(tcp->data_off + (opts / 4 << 4));
-	if (ts->flags & TF_TS)
+	if (ts->flags & TF_TS) {
 		(void)tcp_opts_put_ts((uint8_t *)(tcp + 1), tcp_ts_now(ctx, ts->ts_offset), ts->ts_recent);
+		tcp_prep_stamped(ctx, ts);
+	}
 	return tcp;
 }
 
@@ -313,6 +316,35 @@ tcp_frame_now(struct zf_ctx *ctx, struct zft *ts, const uint8_t *hdr, struct tcp
 		return true;
 	pkt_put(ctx->pool, m);
 	return false;
+}
+
+bool
+tcp_frame_may_copy(const struct zf_ctx *ctx, const struct zft *ts, uint32_t len)
+{
+	return may_copy(ctx, ts, len);
+}
+
+void
+tcp_frame_prepare(struct zf_ctx *ctx, struct zft *ts, struct tcp_txseg *g, tcpseq_t *edge)
+{
+	struct tcp_frame f = {.seq = g->seq, .flags = TCP_FLAG_ACK, .wnd = -1, .ect = true};
+	uint8_t hdr[sizeof(ts->hdr)];
+	tcpseq_t adv = ts->rcv_adv, due = ts->alt_due;
+	struct rte_mbuf *m = g->m;
+	const struct hdr_tcp *tcp;
+
+	if (g->flags & TXSEG_PSH)
+		f.flags |= TCP_FLAG_PSH;
+	tcp = put_header(ctx, ts, hdr, &f, 0, g->len);
+	ts->rcv_adv = adv;
+	ts->alt_due = due;
+	*edge = seq_add(ts->rcv_nxt, (uint32_t)be16_host(tcp->wnd) << ts->rcv_shift);
+	m->data_off = (uint16_t)(g->off - ts->hdr_len);
+	m->data_len = (uint16_t)(ts->hdr_len + g->len);
+	m->pkt_len = m->data_len;
+	m->ol_flags = 0;
+	memcpy(rte_pktmbuf_mtod(m, void *), hdr, ts->hdr_len);
+	sum_frame(m, ts->l3_off, ts->sum_mode, ts->l4_sum);
 }
 
 /* Is the run still there? A frame waits until the end of the poll, and an ACK may have come meanwhile. */

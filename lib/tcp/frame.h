@@ -23,6 +23,13 @@ bool tcp_frame_ctl(struct zf_ctx *ctx, struct zft *ts, const struct tcp_frame *f
 /* Run @i. False likewise. */
 bool tcp_frame_data(struct zf_ctx *ctx, struct zft *ts, const struct tcp_frame *f, uint32_t i);
 
+/* The frame of run @g, new data whose buffer nobody else has, made to be sent later: header and checksum into the buffer,
+ * in front of the payload. *@edge: what window it tells, which is no promise yet.
+ */
+void tcp_frame_prepare(struct zf_ctx *ctx, struct zft *ts, struct tcp_txseg *g, tcpseq_t *edge);
+/* May frames of @len bytes go by the port's own copy? */
+bool tcp_frame_may_copy(const struct zf_ctx *ctx, const struct zft *ts, uint32_t len);
+
 /* The header @hdr, complete but for the checksum, before run @g's payload, in its buffer or a copy, to the port at once:
  * the fast send of ports that take buffers. False: port full, no buffer.
  */

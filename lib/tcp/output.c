@@ -10,6 +10,7 @@
 #include "tcp/frame.h"
 #include "tcp/loss.h"
 #include "tcp/ooo.h"
+#include "tcp/prep.h"
 #include "tcp/timer.h"
 
 void
@@ -450,10 +451,12 @@ output_ack(struct zf_ctx *ctx, struct zft *ts)
 	if (ts->flags & TF_ACK_NOW)
 		tcp_send_ack(ctx, ts);
 	if ((ts->state == TCP_ESTABLISHED || ts->state == TCP_CLOSE_WAIT) && ts->path.resolved &&
-	    tcp_loss_can_fast(ts) && (ts->flags & (TF_CWR | TF_ECE | TF_ACK_NOW)) == 0)
+	    tcp_loss_can_fast(ts) && (ts->flags & (TF_CWR | TF_ECE | TF_ACK_NOW | TF_ALT)) == 0) {
 		tcp_fast_reset(ctx, ts);
-	else
+	} else {
 		ts->fast_send_bytes = 0;
+		tcp_prep_note(ctx, ts);
+	}
 }
 
 static ZF_ALWAYS_INLINE void
@@ -522,11 +525,15 @@ tcp_fast_update(struct zf_ctx *ctx, struct zft *ts)
 	uint32_t queued = seq_sub(ts->snd_end, ts->snd_una), pipe, room, limit;
 
 	ts->fast_send_bytes = 0;
-	if ((ts->state != TCP_ESTABLISHED && ts->state != TCP_CLOSE_WAIT) || !r->conf.fast_path)
+	if (ts->state != TCP_ESTABLISHED && ts->state != TCP_CLOSE_WAIT)
 		return;
 	if (ts->sq_unsent != TCP_NONE || !ts->path.resolved || !tcp_loss_can_fast(ts) ||
-	    (ts->flags & (TF_CWR | TF_ECE | TF_ACK_NOW)) != 0 || ts->sq_segs >= TCP_SNDQ_SEGS - 1)
+	    ts->sq_segs >= TCP_SNDQ_SEGS - 1)
 		return;
+	if ((ts->flags & (TF_CWR | TF_ECE | TF_ACK_NOW | TF_ALT)) != 0 || !r->conf.fast_path) {
+		tcp_prep_note(ctx, ts);
+		return;
+	}
 	pipe = tcp_loss_pipe(ts);
 	room = ts->cc.cwnd > pipe ? ts->cc.cwnd - pipe : 0;
 	room = ZF_MIN(room, usable(ts));

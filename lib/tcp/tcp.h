@@ -9,6 +9,7 @@
  *   loss.c      what was lost: scoreboard, RACK-TLP, PRR, undo; loss_rec.c: the records for it
  *   output.c    what is to be sent now, and how a segment is built
  *   timer.c     what is due
+ *   prep.c      frames made ahead of time, for alternatives
  *   syn.c tw.c  connections before and after they are a struct zft
  *   conn.c recv.c send.c listen.c   the calls of the API
  *
@@ -120,6 +121,7 @@ enum tcp_flags {
 	TF_UNREACH = 1u << 23,     /* a soft ICMP error came; what ETIMEDOUT becomes */
 	TF_BUSY = 1u << 24,        /* counts in tcp_room.busy_zft */
 	TF_REPORTED = 1u << 25,    /* an end by error was handed to the reader */
+	TF_ALT = 1u << 26,         /* frames wait in alternatives, see prep.h: no fast send, ctx->zft_gone() is told */
 };
 
 struct zft {
@@ -199,7 +201,10 @@ struct zft {
 	uint32_t ooo_head;    /* ranges beyond rcv_nxt, see ooo.h */
 	uint32_t index;
 	uint32_t listener;    /* index of the listener it came from, or TCP_NONE */
-	uint32_t next;        /* free list, accept queue */
+	union {
+		uint32_t next;    /* free list, accept queue */
+		tcpseq_t alt_due; /* TF_ALT, so it is the application's: rcv_nxt from which on a prepared header is too old */
+	};
 	union {
 		uint32_t rec; /* in loss.c's table, or TCP_NONE */
 		uint32_t tw;  /* state TIME-WAIT: the entry that carries on, or TCP_NONE */

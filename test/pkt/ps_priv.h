@@ -85,6 +85,7 @@ struct ps_zocket {
 	uint32_t reads, sends;
 };
 #define PS_LISTENERS 64
+#define PS_ALTS      17
 
 struct ps {
 	struct zt *zt;
@@ -117,6 +118,7 @@ struct ps {
 	uint32_t seen_opts_len;
 	struct ps_zocket zocks[PS_ZOCKETS];
 	struct ps_zocket *zock; /* the one that ps_tcp_... calls are about */
+	uint32_t alt_bytes[PS_ALTS]; /* queued on each alternative */
 	struct zftl *zftls[PS_LISTENERS];
 	struct zftl *zftl;
 	/* Set with the first TCP zocket: calls of zf_tcp.h that the engine's other files need. */
