@@ -326,10 +326,12 @@ run_timers(struct zf_ctx *ctx)
 	}
 }
 
-/* Sends that failed for want of room or buffers: say so as soon as one can succeed. */
+/* Alternatives that drain; sends that failed for want of room or buffers: say so as soon as one can succeed. */
 static void
 run_owed(struct zf_ctx *ctx)
 {
+	if (ctx->owed & CTX_OWED_ALT)
+		alt_run(ctx);
 	if (!output_backlog(ctx))
 		return;
 	if ((ctx->owed & CTX_OWED_TX_RETRY) && (ctx->tx_room == NULL || ctx->tx_room(ctx->txq) > 0)) {
@@ -368,8 +370,6 @@ slow_work(struct zf_ctx *ctx, bool drained)
 	/* Now, not when the looking ends: what waits is what peers wait for, and the next frame may acknowledge it. */
 	if (ctx->owed & CTX_OWED_TCP_OUT)
 		tcp_run_pending(ctx);
-	if (ctx->owed & CTX_OWED_ALT)
-		alt_run(ctx);
 	if (ctx->owed != 0)
 		run_owed(ctx);
 }

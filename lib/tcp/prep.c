@@ -20,6 +20,13 @@ tcp_prep_init(struct tcp_prep *p)
 	p->head = p->tail = TCP_NONE;
 }
 
+void
+tcp_prep_note(struct zf_ctx *ctx, const struct zft *ts)
+{
+	if ((ts->flags & TF_ALT) && seq_geq(ts->rcv_nxt, ts->alt_due))
+		ctx->owed |= CTX_OWED_ALT;
+}
+
 static bool
 may_send(const struct zft *ts)
 {

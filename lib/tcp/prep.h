@@ -96,13 +96,10 @@ tcp_prep_is_plain(const struct zf_ctx *ctx, const struct zft *ts, const struct t
 	       seq_sub(ts->snd_nxt, ts->snd_una) + p->bytes <= ts->snd_wnd;
 }
 
-/* Something happened to a connection: if prepared headers are too old by now, the end of a poll sees to them. */
-static ZF_ALWAYS_INLINE void
-tcp_prep_note(struct zf_ctx *ctx, const struct zft *ts)
-{
-	if ((ts->flags & TF_ALT) && seq_geq(ts->rcv_nxt, ts->alt_due))
-		ctx->owed |= CTX_OWED_ALT;
-}
+/* Something happened to a connection: if prepared headers are too old by now, the end of a poll sees to them. Not inline,
+ * so that those who have none test their flags without keeping them.
+ */
+void tcp_prep_note(struct zf_ctx *ctx, const struct zft *ts);
 
 /* A timestamp of now leaves. A peer that has seen it drops older ones (RFC 7323 5.3): prepared headers are too old. */
 static ZF_ALWAYS_INLINE void
