@@ -293,13 +293,16 @@ join(struct zf_ctx *ctx, struct zft *ts, struct tcp_prep *p, uint32_t k)
 static void
 told(struct zf_ctx *ctx, struct zft *ts, const struct tcp_prep *p)
 {
-	if (seq_lt(p->last_edge, ts->rcv_adv)) {
+	/* The field's unit hides some bytes of an edge that has not moved. */
+	tcpseq_t edge = seq_add(p->last_edge, (1u << ts->rcv_shift) - 1);
+
+	if (seq_lt(edge, ts->rcv_adv)) {
 		/* The peer may take it for a window that has shrunk, or shut: it hears the truth by the end of the next poll. */
 		ts->flags |= TF_ACK_NOW;
 		tcp_pend(ctx, ts);
 		return;
 	}
-	ts->rcv_adv = p->last_edge;
+	ts->rcv_adv = seq_max(ts->rcv_adv, p->last_edge);
 	if (seq_eq(p->last_ack, ts->rcv_nxt) && !(ts->flags & TF_ACK_NOW)) /* which may be due for its options */
 		tcp_acked_all(ts);
 }

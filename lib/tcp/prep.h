@@ -92,8 +92,7 @@ tcp_prep_is_plain(const struct zf_ctx *ctx, const struct zft *ts, const struct t
 	       p->path_gen == ctx->path_gen &&
 	       !ctx_has_events(ctx) &&
 	       tcp_loss_can_fast(ts) && (ts->flags & (TF_CWR | TF_ECE)) == 0 &&
-	       tcp_loss_pipe(ts) + p->bytes <= ts->cc.cwnd &&
-	       seq_sub(ts->snd_nxt, ts->snd_una) + p->bytes <= ts->snd_wnd;
+	       seq_sub(ts->snd_nxt, ts->snd_una) + p->bytes <= ZF_MIN(ts->cc.cwnd, ts->snd_wnd);
 }
 
 /* Something happened to a connection: if prepared headers are too old by now, the end of a poll sees to them. Not inline,

@@ -41,6 +41,9 @@ ROWS = {
     "tcp_owed": ("tcp_rtt", "z_tcp_owed", 350),
     "tcp_rtt": ("tcp_rtt", "z_tcp_*", 2000),
     "tcp_conn": ("tcp_conn", "z_tcp_*", 6000),
+    "alt_queue": ("alt", "z_alt_queue", None),
+    "alt_send": ("alt", "z_alt_send", None),
+    "alt_poll": ("alt", "z_alt_poll", None),
     "mux_idle": ("mux_idle", "z_mux_wait", None),
     "mux_1": ("mux", "z_mux_wait", None),
     "mux_10000": ("mux_many", "z_mux_wait", None),
@@ -56,9 +59,19 @@ TEXT = {
     "tcp_owed": "TCP owed work, next poll",
     "tcp_rtt": "TCP request-response, both sides, all",
     "tcp_conn": "TCP connect + close, both sides",
+    "alt_queue": "zft_alternatives_queue, one segment",
+    "alt_send": "zf_alternatives_send, one segment",
+    "alt_poll": "the poll in which it drains",
+    "tcp_send_bell": "TCP send, until the port has the frame",
+    "alt_send_bell": "zf_alternatives_send, until the port has it",
     "mux_idle": "zf_muxer_wait, nothing ready",
     "mux_1": "zf_muxer_wait, a datagram for the only member",
     "mux_10000": "zf_muxer_wait, a datagram for one of 10,000",
+}
+# name: (operation of calls, function to collect in, and the function of the port whose beginning is the end)
+BELLS = {
+    "tcp_send_bell": ("tcp_rtt", "z_tcp_send", "wire_tx_copy"),
+    "alt_send_bell": ("alt", "z_alt_send", "wire_tx_copy"),
 }
 # Calls of the function in one round of its operation: both sides send, both receive.
 PER_ROUND = {"tcp_send": 2, "tcp_recv": 2, "tcp_owed": 2}
@@ -77,6 +90,27 @@ def collect(calls, op, toggle, count, tmp):
     return int(m.group(1))
 
 
+def collect_until(calls, op, toggle, until, tmp):
+    """The same from the beginning of @toggle to that of @until, for one call: the last of a few."""
+    out = os.path.join(tmp, f"{op}.{toggle}.{until}")
+    cmd = ["valgrind", "--tool=callgrind", "--collect-atstart=no", f"--toggle-collect={toggle}",
+           f"--zero-before={toggle}", f"--dump-before={until}", f"--callgrind-out-file={out}", calls, op, "20", "12"]
+    r = subprocess.run(cmd, capture_output=True, text=True, timeout=300)
+    if r.returncode != 0:
+        sys.exit(f"bench: {' '.join(cmd)} failed:\n{r.stderr[-2000:]}")
+    counts = []
+    for f in sorted((f for f in os.listdir(tmp) if f.startswith(os.path.basename(out) + ".")),
+                    key=lambda f: int(f.rsplit(".", 1)[1])):
+        text = open(os.path.join(tmp, f), encoding="utf-8").read()
+        m = re.search(r"^(?:summary|totals): (\d+)", text, re.M)
+        # A dump before a frame of somebody else holds what came behind our own, or nothing.
+        if m and int(m.group(1)) > 0 and not re.search(rf"^c?fn=.*\b{until}$", text, re.M):
+            counts.append(int(m.group(1)))
+    if not counts:
+        sys.exit(f"bench: {' '.join(cmd)}: {until} was not called in {toggle}")
+    return float(counts[-1])
+
+
 def instructions(calls):
     """Counts do not depend on what else the machine does: as many at once as there are CPUs."""
     res = {}
@@ -84,9 +118,11 @@ def instructions(calls):
         # Twice as many minus as many: what happens once only falls out.
         runs = {(name, n): pool.submit(collect, calls, op, toggle, n, tmp)
                 for name, (op, toggle, _) in ROWS.items() for n in (COUNT, 2 * COUNT)}
+        bells = {name: pool.submit(collect_until, calls, *args, tmp) for name, args in BELLS.items()}
         for name in ROWS:
             few, many = runs[name, COUNT].result(), runs[name, 2 * COUNT].result()
             res[name] = round((many - few) / COUNT / PER_ROUND.get(name, 1), 1)
+        res.update({name: f.result() for name, f in bells.items()})
     return res
 
 
@@ -252,10 +288,10 @@ def main():
     if a.json:
         print(json.dumps({"instructions": ins, "round_trip_ns": rtt, "tcp": tcp, "ports": ports, "worse": worse}))
     else:
-        print(f"{'instructions per call':40} {'budget':>8} {'now':>8} {'ratio':>6} {'baseline':>9}")
+        print(f"{'instructions per call':48} {'budget':>8} {'now':>8} {'ratio':>6} {'baseline':>9}")
         for n, v in ins.items():
-            bud = ROWS[n][2]
-            print(f"{TEXT[n]:40} {bud or '-':>8} {v:8.1f} {v / bud if bud else 0:6.2f} {base.get(n, '-'):>9}")
+            bud = ROWS[n][2] if n in ROWS else None
+            print(f"{TEXT[n]:48} {bud or '-':>8} {v:8.1f} {v / bud if bud else 0:6.2f} {base.get(n, '-'):>9}")
         if rtt:
             print(f"\n{'full round trip, two processes, 64 bytes':40} {'min':>8} {'p50':>8} {'p99':>8}  ns")
             for k, v in rtt.items():

@@ -20,6 +20,7 @@ struct side {
 	struct zfut *ut;
 	struct zft *t;
 	struct zftl *tl;
+	zf_althandle alt;
 };
 
 /* Members of the large set. */
@@ -138,6 +139,31 @@ z_tcp_free(struct side *s)
 	return zft_free(s->t);
 }
 
+NOINLINE int z_alt_queue(struct side *s, size_t len);
+NOINLINE int z_alt_send(struct side *s);
+NOINLINE int z_alt_poll(struct side *s);
+
+NOINLINE int
+z_alt_queue(struct side *s, size_t len)
+{
+	struct iovec iov = {payload, len};
+
+	return zft_alternatives_queue(s->t, s->alt, &iov, 1, 0);
+}
+
+NOINLINE int
+z_alt_send(struct side *s)
+{
+	return zf_alternatives_send(s->st, s->alt);
+}
+
+/* The next poll, in which it drains. */
+NOINLINE int
+z_alt_poll(struct side *s)
+{
+	return zf_reactor_perform(s->st);
+}
+
 NOINLINE int z_mux_wait(struct zf_muxer_set *set);
 
 NOINLINE int
@@ -158,7 +184,7 @@ must(const char *what, long rc)
 }
 
 static void
-open_side(struct side *s, const char *wire, const char *ipv4, long zfurs)
+open_side(struct side *s, const char *wire, const char *ipv4, long zfurs, long alts)
 {
 	struct zf_attr *attr;
 
@@ -167,7 +193,10 @@ open_side(struct side *s, const char *wire, const char *ipv4, long zfurs)
 	must("ipv4", zf_attr_set_str(attr, "ipv4", ipv4));
 	must("reactor_spin_count", zf_attr_set_int(attr, "reactor_spin_count", 1));
 	must("max_udp_rx_endpoints", zf_attr_set_int(attr, "max_udp_rx_endpoints", zfurs));
+	must("alt_count", zf_attr_set_int(attr, "alt_count", alts));
 	must("zf_stack_alloc", zf_stack_alloc(attr, &s->st));
+	if (alts > 0)
+		must("zf_alternatives_alloc", zf_alternatives_alloc(s->st, attr, &s->alt));
 	zf_attr_free(attr);
 }
 
@@ -266,6 +295,20 @@ tcp_round_trip(struct side *a, struct side *b, size_t len)
 	z_tcp_owed(a);
 }
 
+/* A prepared request, answered by the ordinary way. */
+static void
+alt_round_trip(struct side *a, struct side *b, size_t len)
+{
+	must("zft_alternatives_queue", z_alt_queue(a, len));
+	must("zf_alternatives_send", z_alt_send(a));
+	z_alt_poll(a);
+	must("recv", z_tcp_recv(b));
+	must("send", z_tcp_send(b, len));
+	z_tcp_owed(b);
+	must("recv", z_tcp_recv(a));
+	z_tcp_owed(a);
+}
+
 /* One datagram there and one back, each call a counted one. */
 static void
 round_trip(struct side *a, struct side *b, size_t len)
@@ -287,13 +330,13 @@ main(int argc, char **argv)
 	struct side a, b;
 
 	if (n <= 0 || len > sizeof(payload)) {
-		fprintf(stderr, "usage: calls idle|udp_send|udp_send_iov|udp_rtt|tcp_rtt|tcp_conn|mux_idle|mux|mux_many COUNT "
+		fprintf(stderr, "usage: calls idle|udp_send|udp_send_iov|udp_rtt|tcp_rtt|tcp_conn|alt|mux_idle|mux|mux_many COUNT "
 				"[PAYLOAD, up to 1472]\n");
 		return 2;
 	}
 	must("zf_init", zf_init());
-	open_side(&a, "wire:bench/a", "10.0.0.1/24", 64);
-	open_side(&b, "wire:bench/b", "10.0.0.2/24", members > 64 ? members : 64);
+	open_side(&a, "wire:bench/a", "10.0.0.1/24", 64, strcmp(op, "alt") == 0 ? 2 : 0);
+	open_side(&b, "wire:bench/b", "10.0.0.2/24", members > 64 ? members : 64, 0);
 	open_udp(&a, "10.0.0.1", "10.0.0.2");
 	open_udp(&b, "10.0.0.2", "10.0.0.1");
 	for (int i = 0; i < 100; i++) { /* ARP, and timers of the start */
@@ -315,6 +358,8 @@ main(int argc, char **argv)
 			round_trip(&a, &b, len);
 		} else if (strcmp(op, "tcp_rtt") == 0) {
 			tcp_round_trip(&a, &b, len);
+		} else if (strcmp(op, "alt") == 0) {
+			alt_round_trip(&a, &b, len);
 		} else if (strcmp(op, "tcp_conn") == 0) {
 			connect_tcp(&a, &b);
 			close_tcp(&a, &b);

@@ -213,6 +213,20 @@ PKT_TEST(alt_does_not_shut_the_window, "RFC 9293 3.8.6: the peer hears what has 
 	ps_in(s, "+.01 R 2001:2001(0)");
 }
 
+PKT_TEST(alt_tells_a_scaled_window, "RFC 7323 2.3: what the field's unit hides is no shrinking")
+{
+	struct ps *s = ps_established(.attrs = "alt_count=1", .peer_wscale = 2);
+	zf_althandle a = ps_alt(s);
+
+	ps_in(s, "+0 P. 1:4(3) ack 1"); /* the edge is 3 bytes off the unit of 8 */
+	ps_tcp_recv(s, 3);
+	PS_EQ(s, ps_alt_queue(s, a, 10), 0);
+	PS_EQ(s, ps_alt_send(s, a), 0);
+	ps_out(s, "+0 P. 1:11(10) ack 4");
+	ps_silence(s, .1);
+	ps_in(s, "+.01 . 4:4(0) ack 11");
+}
+
 PKT_TEST(alt_promises_nothing, "RFC 9293 3.8.6: a window in a frame that never leaves was not told")
 {
 	struct ps *s = ps_established(.attrs = "alt_count=1", .rcv_wnd = 2000);
