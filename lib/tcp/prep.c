@@ -289,22 +289,24 @@ join(struct zf_ctx *ctx, struct zft *ts, struct tcp_prep *p, uint32_t k)
 		unframe(ctx, p, k);
 }
 
-/* What the last frame that left says to the peer. */
+/* What the last frame that left says to the peer. Where that is less than the truth, an ACK follows by the end of the next
+ * poll: a window may seem to have shrunk, or shut, and a peer that waits for its acknowledgement before it sends more
+ * (Nagle) would wait for the delayed one.
+ */
 static void
 told(struct zf_ctx *ctx, struct zft *ts, const struct tcp_prep *p)
 {
 	/* The field's unit hides some bytes of an edge that has not moved. */
 	tcpseq_t edge = seq_add(p->last_edge, (1u << ts->rcv_shift) - 1);
+	bool old = !seq_eq(p->last_ack, ts->rcv_nxt);
 
-	if (seq_lt(edge, ts->rcv_adv)) {
-		/* The peer may take it for a window that has shrunk, or shut: it hears the truth by the end of the next poll. */
+	if (seq_lt(edge, ts->rcv_adv) || (old && !seq_eq(ts->last_ack_sent, ts->rcv_nxt))) {
 		ts->flags |= TF_ACK_NOW;
 		tcp_pend(ctx, ts);
-		return;
+	} else if (!old && !(ts->flags & TF_ACK_NOW)) { /* which may be due for its options */
+		tcp_acked_all(ts);
 	}
 	ts->rcv_adv = seq_max(ts->rcv_adv, p->last_edge);
-	if (seq_eq(p->last_ack, ts->rcv_nxt) && !(ts->flags & TF_ACK_NOW)) /* which may be due for its options */
-		tcp_acked_all(ts);
 }
 
 void
