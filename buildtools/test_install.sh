@@ -117,7 +117,7 @@ example_helps() { LD_LIBRARY_PATH=$libdir timeout 60 "$work/examples/$1" --help 
 check 'examples: make' make_examples
 for example in "$ROOT"/examples/*.c; do
 	example=$(basename -- "$example" .c)
-	case $example in common | pingpong | tcp) continue ;; esac
+	case $example in common | pingpong | pingtcp | tcp) continue ;; esac
 	check "examples: $example --help" example_helps "$example"
 done
 

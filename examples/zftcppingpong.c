@@ -8,8 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "pingpong.h"
-#include "tcp.h"
+#include "pingtcp.h"
 
 static struct pp_cfg cfg = {
 	.tcp = true,
@@ -29,57 +28,6 @@ static struct pp_cfg cfg = {
 	.warmup = 10000,
 	.wait_s = 60,
 };
-
-/* Entries of a message: a round trip of one segment needs one. */
-#define N_IOV 64
-
-struct conn {
-	struct zf_stack *stack;
-	struct zf_muxer_set *set; /* with -m */
-	struct zft *ts;
-	int left; /* packets that the last read left behind: the reactor does not announce them again */
-	int rc;   /* what the last zft_zc_recv_done() returned: above 0 while the stream goes on */
-};
-
-struct message {
-	struct zft_msg msg;
-	struct iovec iov[N_IOV];
-};
-
-/* One poll; 0 when nothing happened. With -m by way of the multiplexer, which says that of the members of its set only:
- * where many connections are served that is what finds the ready ones.
- */
-static inline int
-poll_once(const struct conn *c)
-{
-	struct epoll_event ev;
-
-	return c->set == NULL ? zf_reactor_perform(c->stack) : zf_muxer_wait(c->set, &ev, 1, 0);
-}
-
-/* Why the stream broke, once; @done below 0: when all was done. An exit code. */
-static int
-broken(const struct conn *c, ssize_t rc, long done)
-{
-	int err = zft_error(c->ts) != 0 ? zft_error(c->ts) : (int)-rc;
-
-	if (done < 0)
-		fprintf(stderr, "the connection broke while it was closed: ");
-	else
-		fprintf(stderr, "the connection broke after %ld round trips: ", done);
-	fprintf(stderr, "%s: %s\n", ex_tcp_name(err), ex_tcp_advice(err));
-	return EX_BROKEN;
-}
-
-static bool
-too_long(uint64_t since, uint64_t now)
-{
-	if (now - since <= (uint64_t)cfg.wait_s * 1000000000u)
-		return false;
-	fprintf(stderr, "no answer for %ld s: is the other side still running, is the wire or network up?\n",
-		cfg.wait_s);
-	return true;
-}
 
 /* As much of the rest as fits now; false when the connection has failed. Until -EAGAIN: only behind that the reactor
  * promises to say when there is room.
@@ -103,14 +51,14 @@ round_trip(struct conn *c, const unsigned char *data, uint64_t since, long it, u
 	struct message rd;
 
 	if (rc < 0 && !ex_tcp_full(rc))
-		return broken(c, rc, it);
+		return pp_broken(c, rc, it);
 	do {
 		/* A message larger than the windows: both directions move, or neither would in the end. */
 		if (put < cfg.size && !send_rest(c, data, cfg.size, &put))
-			return broken(c, -ENOTCONN, it);
+			return pp_broken(c, -ENOTCONN, it);
 		while (c->left == 0 && poll_once(c) == 0) {
 			*when = ex_now_ns();
-			if (too_long(since, *when))
+			if (pp_too_long(&cfg, since, *when))
 				return EX_SILENCE;
 		}
 		rd.msg.iovcnt = N_IOV;
@@ -125,7 +73,7 @@ round_trip(struct conn *c, const unsigned char *data, uint64_t since, long it, u
 			got += rd.iov[i].iov_len;
 		c->rc = zft_zc_recv_done(c->ts, &rd.msg);
 		if (c->rc <= 0)
-			return broken(c, c->rc, it);
+			return pp_broken(c, c->rc, it);
 	} while (got < cfg.size);
 	return EX_OK;
 }
@@ -164,10 +112,10 @@ echo_slow(struct conn *c, const struct iovec *iov, size_t put, long served)
 		if (put == iov->iov_len)
 			return EX_OK;
 		while (poll_once(c) == 0)
-			if (too_long(since, ex_now_ns()))
+			if (pp_too_long(&cfg, since, ex_now_ns()))
 				return EX_SILENCE;
 	}
-	return broken(c, -ENOTCONN, served);
+	return pp_broken(c, -ENOTCONN, served);
 }
 
 /* Back with the bytes, straight from where they arrived. */
@@ -202,7 +150,7 @@ pong(struct conn *c)
 			if (heard)
 				last = now;
 			heard = false;
-			if (too_long(last, now))
+			if (pp_too_long(&cfg, last, now))
 				return EX_SILENCE;
 			continue;
 		}
@@ -218,67 +166,11 @@ pong(struct conn *c)
 		served++;
 		heard = true;
 	} while (rc == EX_OK && c->rc > 0);
-	return rc == EX_OK && c->rc < 0 ? broken(c, c->rc, served - 1) : rc;
-}
-
-/* The connection, made or taken; false when there was none in time. */
-static bool
-meet(struct conn *c, const struct zf_attr *attr)
-{
-	struct zftl *tl;
-
-	if (cfg.ping) {
-		c->ts = ex_tcp_connect(c->stack, attr, &cfg.host[0], cfg.wait_s);
-	} else {
-		tl = ex_tcp_listen(c->stack, attr, &cfg.host[0]);
-		c->ts = ex_tcp_accept(c->stack, tl, cfg.wait_s);
-		EX_TRY(zftl_free(tl));
-	}
-	if (c->ts != NULL)
-		fprintf(stderr, "connected\n");
-	if (c->ts != NULL && cfg.muxer) {
-		struct epoll_event ev = {.events = EPOLLIN | EPOLLOUT | EPOLLHUP | EPOLLERR};
-
-		EX_TRY(zf_muxer_alloc(c->stack, &c->set));
-		EX_TRY(zf_muxer_add(c->set, zft_to_waitable(c->ts), &ev));
-	}
-	/* It may have received something already. */
-	c->left = 1;
-	c->rc = 1;
-	return c->ts != NULL;
+	return rc == EX_OK && c->rc < 0 ? pp_broken(c, c->rc, served - 1) : rc;
 }
 
 int
 main(int argc, char **argv)
 {
-	struct zf_attr *attr;
-	struct conn c = {0};
-	uint64_t *ns = NULL;
-	int rc = EX_SILENCE;
-
-	pp_options(&cfg, argc, argv);
-	if (cfg.ping && (ns = pp_values(&cfg)) == NULL)
-		return EX_FAILED;
-	EX_TRY(zf_init());
-	EX_TRY(zf_attr_alloc(&attr));
-	EX_TRY(zf_stack_alloc(attr, &c.stack));
-	if (meet(&c, attr)) {
-		rc = cfg.ping ? ping(&c, ns) : pong(&c);
-		if (rc == EX_OK) {
-			uint64_t unasked = 0;
-			int err = ex_tcp_finish(c.stack, c.ts, cfg.wait_s, &unasked);
-
-			if (err < 0)
-				rc = broken(&c, err, -1);
-		}
-		EX_TRY(zft_free(c.ts));
-		zf_muxer_free(c.set);
-	}
-	if (rc == EX_OK && cfg.ping)
-		rc = pp_report(&cfg, ns, -1);
-	free(ns);
-	EX_TRY(zf_stack_free(c.stack));
-	zf_attr_free(attr);
-	EX_TRY(zf_deinit());
-	return rc;
+	return pp_tcp_main(&cfg, argc, argv, 0, ping, pong);
 }

@@ -164,6 +164,36 @@ def wire_tcp_muxer(b):
     b.both(b.start("ping", w, 5, size=3000000, proto="tcp", extra=("-m", "-r", "0")), pong, 5)
 
 
+def wire_alternatives(b):
+    """One segment and several, polled and by the multiplexer; either side first; alt_count from ZF_ATTR or not."""
+    for size, extra, attrs, first in (("12", (), "", "pong"), ("4000", ("-m",), ";alt_count=4", "ping")):
+        w = b.wire()
+        common = ["-s", size, "-i", "1000", "-r", "10", "-t", "20", "--json", *extra]
+        sides = {"pong": ("b", ["pong", "10.0.0.2:9000"]), "ping": ("a", ["ping", "10.0.0.2:9000"])}
+        run = {}
+        for role in (first, "pong" if first == "ping" else "ping"):
+            side, args = sides[role]
+            run[role] = b.zf("zfaltpingpong", side, w, *common, *args, attrs=attrs)
+        r = b.end(run["ping"])
+        expect("round trips", (r["iterations"], r["size"], r["rtt_ns"]["min"] > 0), (1000, int(size), True))
+        b.end(run["pong"])
+
+
+def wire_alternatives_and_another_pong(b):
+    """The other side need not know of alternatives; one that closes in the middle is told of."""
+    w = b.wire()
+    common = ["-s", "500", "-i", "300", "-r", "10", "-t", "20", "--json"]
+    pong = b.zf("zftcppingpong", "b", w, *common, "pong", "10.0.0.2:9000")
+    expect("round trips", b.end(b.zf("zfaltpingpong", "a", w, *common, "ping", "10.0.0.2:9000"))["iterations"], 300)
+    b.end(pong)
+    w = b.wire()
+    pong = b.zf("zfaltpingpong", "b", w, "-s", "1000", *common[2:], "pong", "10.0.0.2:9000")
+    b.zf("zfsend", "a", w, "--tcp", "-q", "--json", "-n", "1", "-s", "10", "10.0.0.2:9000")
+    b.end(pong, expected=4)
+    if "the connection broke after 0 round trips" not in b.said(pong):
+        raise AssertionError(b.said(pong))
+
+
 def wire_eal_echo(b):
     """Two workers, each on its CPU, each with a wire of its own: TCP to one, UDP to the other."""
     cpus = sorted(os.sched_getaffinity(0))
@@ -315,6 +345,13 @@ def kernel_tcp_muxer(b):
     expect("round trips", r["iterations"], 200)
 
 
+def kernel_alternatives(b):
+    for size, extra in ("64", ()), ("1000", ("-m",)):
+        r = with_echo(b, "zfaltpingpong", *extra, "-s", size, "-i", "200", "-r", "10", "-t", "20", "--json", "ping",
+                      "zf-kernel:9000")
+        expect("round trips", r["iterations"], 200)
+
+
 def kernel_mtpong(b):
     """More connections at once than it serves: the others wait, and none is lost. Sizes differ, bytes are counted."""
     pong = b.on_veth("zftcpmtpong", "--json", "-n", str(MANY), "-t", "20", "zf-ours:9000",
@@ -375,6 +412,8 @@ TESTS = [
     (wire_mtpong, ("zfsend", "zftcpmtpong")),
     (wire_mtpong_traces, ("zfsend", "zftcpmtpong")),
     (wire_tcp_muxer, ("zftcppingpong",)),
+    (wire_alternatives, ("zfaltpingpong",)),
+    (wire_alternatives_and_another_pong, ("zfaltpingpong", "zftcppingpong", "zfsend")),
     (wire_eal_echo, ("eal_echo", "zfudppingpong", "zftcppingpong")),
     (wire_eal_echo_strangers, ("eal_echo", "zfsend", "zfudppingpong")),
     (wire_eal_echo_alone, ("eal_echo",)),
@@ -384,6 +423,7 @@ TESTS = [
     (kernel_from_send, ("zfsend",)),
     (kernel_tcp_from_send, ("zfsend",)),
     (kernel_tcp_muxer, ("zftcppingpong",)),
+    (kernel_alternatives, ("zfaltpingpong",)),
     (kernel_mtpong, ("zftcpmtpong",)),
     (kernel_mtpong_reset, ("zftcpmtpong",)),
 ]
