@@ -217,6 +217,7 @@ mem_rx(void *queue, struct rte_mbuf **pkts, uint16_t n)
 	struct mem_port *p = q->port;
 	uint16_t k = 0;
 
+	(void)mem_alt_event(q);
 	if (q->rx.head == NULL || q->rx.head->when_ns > mem_clock_ns)
 		return 0;
 	if (q->rx.n > p->rx_ring)
@@ -260,6 +261,7 @@ mem_queue_get(void *priv, uint16_t qid, struct port_queue *out)
 		.tx_copy_max = p->cfg.tx_copy_max,
 		.peek = (p->caps & PORT_RX_PEEK) != 0 ? mem_peek : NULL,
 		.tx_room = p->cfg.tells_room ? mem_tx_room : NULL,
+		.alt = p->q[qid].n_alts > 0 ? &mem_alt_ops : NULL,
 	};
 }
 
@@ -270,6 +272,7 @@ empty_rings(struct mem_port *p)
 		mem_list_clear(&p->q[i].rx);
 		mem_publish_due(&p->q[i]);
 		mem_let_go(&p->q[i], p->q[i].sent_n);
+		mem_alt_clear(&p->q[i]);
 	}
 }
 
@@ -282,6 +285,7 @@ mem_close(void *priv)
 	for (uint16_t i = 0; i < p->n_queues; i++) {
 		free(p->q[i].sent);
 		p->q[i].sent = NULL;
+		p->q[i].n_alts = 0;
 		p->q[i].pool = NULL;
 	}
 	p->open = p->started = false;
@@ -338,6 +342,7 @@ const struct port_driver mem_driver = {
 	.name = "mem",
 	.open = mem_open,
 	.queue_setup = mem_queue_setup,
+	.alt_setup = mem_alt_setup,
 	.start = mem_start,
 	.queue_get = mem_queue_get,
 	.close = mem_close,

@@ -49,6 +49,7 @@ struct mem_cfg {
 	bool filters_always;  /* PORT_FLOW with one queue too, as a port has it that is faster by filter. Read at open */
 	bool filters_narrow;  /* no filter without a remote address: -EOPNOTSUPP. At any time */
 	bool filters_wide;    /* no filter with one */
+	uint32_t alts;        /* alternatives of its own, up to 17; 0: none, the stack does it */
 	int fail_open;        /* -errno for the next open, queue_setup, start; 0 none. Not cleared */
 	int fail_setup;
 	int fail_start;
@@ -57,6 +58,7 @@ struct mem_cfg {
 	uint32_t hold;        /* an mbuf is released once this many more were sent; 0 at once, MEM_ALL at close */
 	uint32_t accept;      /* frames taken of one burst; MEM_ALL */
 	uint32_t credit;      /* frames taken in all, counted down unless MEM_ALL; 0 is a full ring. MEM_ALL */
+	uint32_t alt_refuses; /* times that an alternative takes no frames, the ring being full; counted down */
 	bool refuse_shared;   /* a reference count above 1 is a fault (see on_fault); the cap goes too, at open */
 	bool refuse_indirect;
 	bool refuse_chained;
@@ -146,7 +148,9 @@ uint32_t mem_unread(const struct mem_port *p);
 uint32_t mem_rx_waiting(const struct mem_port *p);
 uint64_t mem_next_due(const struct mem_port *p);
 
-/* Mbufs that the port holds now; mem_release() lets @n of them go, oldest first, and returns how many it had. */
+/* Mbufs that the port holds now; mem_release() lets @n of them go, oldest first, and returns how many it had. Of
+ * alternatives, those that were sent or dropped.
+ */
 uint32_t mem_held(const struct mem_port *p);
 uint32_t mem_release(struct mem_port *p, uint32_t n);
 

@@ -405,8 +405,11 @@ mem_held(const struct mem_port *p)
 {
 	uint32_t n = 0;
 
-	for (uint32_t i = 0; i < MEM_QUEUES_MAX; i++)
+	for (uint32_t i = 0; i < MEM_QUEUES_MAX; i++) {
 		n += p->q[i].sent_n;
+		for (uint32_t k = 0; k < p->q[i].n_alts; k++)
+			n += p->q[i].alts[k].busy > 0 ? p->q[i].alts[k].busy : p->q[i].alts[k].n;
+	}
 	return n;
 }
 
@@ -417,6 +420,9 @@ mem_release(struct mem_port *p, uint32_t n)
 
 	for (uint32_t i = 0; i < MEM_QUEUES_MAX; i++)
 		mem_let_go(&p->q[i], n);
+	for (uint32_t i = 0; i < MEM_QUEUES_MAX; i++)
+		for (uint32_t k = 0; k < n && mem_alt_event(&p->q[i]); k++)
+			;
 	return had;
 }
 

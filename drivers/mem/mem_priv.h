@@ -40,6 +40,15 @@ struct mem_sent {
 	bool held;       /* or released at once: nothing to compare */
 };
 
+#define MEM_ALTS_MAX   17u
+#define MEM_ALT_FRAMES 64u
+
+/* An alternative. Its frames leave, by an event each, from the front: the last @busy of them have not yet. */
+struct mem_alt {
+	struct mem_sent frames[MEM_ALT_FRAMES];
+	uint32_t n, busy;
+};
+
 struct mem_queue {
 	struct mem_port *port;
 	struct zf_pool *pool;
@@ -48,6 +57,9 @@ struct mem_queue {
 	struct mem_sent *sent; /* ring of tx_ring entries */
 	uint32_t sent_head, sent_n;
 	uint64_t serial;
+	struct mem_alt alts[MEM_ALTS_MAX];
+	uint32_t n_alts;
+	uint32_t alt_words; /* of memory for all of them */
 };
 
 struct mem_port {
@@ -119,5 +131,16 @@ uint16_t mem_tx_copy(void *queue, const void *hdr, uint32_t hdr_len, const void 
 uint32_t mem_tx_room(void *queue);
 void mem_let_go(struct mem_queue *q, uint32_t n);
 void mem_scribble(struct rte_mbuf *m);
+/* The rules for sent mbufs; a sum over one; its bytes leave; it is given back, unchanged. */
+bool mem_tx_judge(struct mem_port *p, const struct rte_mbuf *m);
+uint64_t mem_tx_hash(const struct rte_mbuf *m);
+void mem_tx_depart(struct mem_queue *q, const struct rte_mbuf *m);
+void mem_tx_release(struct mem_queue *q, const struct mem_sent *s);
+
+/* mem_alt.c */
+extern const struct port_alt_ops mem_alt_ops;
+int mem_alt_setup(void *priv, uint16_t qid, uint32_t count, uint32_t bytes, struct port_alt_info *info);
+bool mem_alt_event(struct mem_queue *q);
+void mem_alt_clear(struct mem_queue *q);
 
 #endif

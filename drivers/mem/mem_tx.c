@@ -12,8 +12,8 @@
 static uint8_t flat[MEM_FRAME_MAX];
 
 /* In the manner of FNV-1a, eight bytes at a time: no secret needed, any changed byte shows. */
-static uint64_t
-hash_chain(const struct rte_mbuf *m)
+uint64_t
+mem_tx_hash(const struct rte_mbuf *m)
 {
 	uint64_t h = 0xcbf29ce484222325ull;
 
@@ -37,12 +37,12 @@ mem_scribble(struct rte_mbuf *m)
 	memset(m->buf_addr, 0xa5, m->buf_len);
 }
 
-static void
-release(struct mem_queue *q, struct mem_sent *s)
+void
+mem_tx_release(struct mem_queue *q, const struct mem_sent *s)
 {
 	struct rte_mbuf *m = s->m;
 
-	if (s->held && hash_chain(m) != s->hash)
+	if (s->held && mem_tx_hash(m) != s->hash)
 		mem_fault(q->port, "a sent buffer was changed while the port held it");
 	if (q->port->cfg.scribble)
 		for (struct rte_mbuf *x = m; x != NULL; x = x->next)
@@ -62,13 +62,13 @@ mem_let_go(struct mem_queue *q, uint32_t n)
 
 		q->sent_head = (q->sent_head + 1) % q->port->tx_ring;
 		q->sent_n--;
-		release(q, &s);
+		mem_tx_release(q, &s);
 	}
 }
 
 /* An adapter would crash, hang or send rubbish on these. */
-static bool
-judge_chain(struct mem_port *p, const struct rte_mbuf *m)
+bool
+mem_tx_judge(struct mem_port *p, const struct rte_mbuf *m)
 {
 	uint32_t sum = 0;
 	uint16_t segs = 0;
@@ -116,6 +116,24 @@ room(const struct mem_queue *q, uint32_t n)
 	return n;
 }
 
+void
+mem_tx_depart(struct mem_queue *q, const struct rte_mbuf *m)
+{
+	struct mem_port *p = q->port;
+	uint32_t len = 0;
+
+	p->stats.tx_frames++;
+	if (!mem_tx_judge(p, m))
+		return;
+	for (const struct rte_mbuf *x = m; x != NULL; x = x->next) {
+		memcpy(flat + len, rte_pktmbuf_mtod(x, const uint8_t *), x->data_len);
+		len += x->data_len;
+	}
+	if ((m->ol_flags & p->tx_offloads) != 0 && !mem_fill(flat, len, m))
+		mem_fault(p, "sent mbuf: offload fields that make no sense");
+	mem_depart(p, flat, len);
+}
+
 static void
 take_one(struct mem_queue *q, struct rte_mbuf *m)
 {
@@ -123,27 +141,16 @@ take_one(struct mem_queue *q, struct rte_mbuf *m)
 	struct mem_sent s = {.m = m, .serial = ++q->serial, .held = p->cfg.hold != 0};
 	uint32_t hold = p->cfg.hold;
 
-	p->stats.tx_frames++;
-	if (judge_chain(p, m)) {
-		uint32_t len = 0;
-
-		for (const struct rte_mbuf *x = m; x != NULL; x = x->next) {
-			memcpy(flat + len, rte_pktmbuf_mtod(x, const uint8_t *), x->data_len);
-			len += x->data_len;
-		}
-		if ((m->ol_flags & p->tx_offloads) != 0 && !mem_fill(flat, len, m))
-			mem_fault(p, "sent mbuf: offload fields that make no sense");
-		mem_depart(p, flat, len);
-	}
+	mem_tx_depart(q, m);
 	if (s.held)
-		s.hash = hash_chain(m);
+		s.hash = mem_tx_hash(m);
 	if (hold != MEM_ALL) { /* a ring's worth at most */
 		hold = ZF_MIN(hold, p->tx_ring);
 		while (q->sent_n > 0 && q->sent[q->sent_head].serial + hold <= s.serial)
 			mem_let_go(q, 1);
 	}
 	if (hold == 0) {
-		release(q, &s);
+		mem_tx_release(q, &s);
 		return;
 	}
 	q->sent[(q->sent_head + q->sent_n) % p->tx_ring] = s;

@@ -121,7 +121,7 @@ struct port_info {
 
 /* What an adapter says of its alternatives: the unit that its memory is given out in, which the stack's space model counts. */
 struct port_alt_info {
-	uint32_t buf_bytes; /* 512 (8000 series) or 1024 (X2) */
+	uint32_t buf_bytes; /* 512 (8000 series) or 1024 (X2); left 0: this queue has none, and port_queue.alt is NULL */
 };
 
 /* Transmit alternatives in an adapter: frames that lie ready in it until they are let go or dropped, @id by @id, from 0 to

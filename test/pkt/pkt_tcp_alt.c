@@ -89,7 +89,7 @@ PKT_TEST(alt_release_and_cancel_of_anything, "guide 11.6.2.2, 11.6.2.5: 0")
 	ps_out(s, "+0 P. 1:11(10) ack 1");
 	PS_EQ(s, ps_alt_cancel(s, a), 0); /* sent is sent */
 	ps_in(s, "+.01 . 1:1(0) ack 11");
-	ps_run(s);
+	ps_alt_run(s);
 	PS_EQ(s, ps_alt_queue(s, a, 10), 0);
 	PS_EQ(s, ps_alt_cancel(s, a), 0);
 	PS_EQ(s, ps_alt_cancel(s, a), 0);
@@ -108,7 +108,7 @@ PKT_TEST(alt_release_drops_and_drains, "guide 11.6.2.5")
 	a = ps_alt(s);
 	(void)ps_alt_cancel(s, a);
 	PS_EQ(s, ps_alt_queue(s, a, 10), -EBUSY);
-	ps_run(s);
+	ps_alt_run(s);
 	PS_EQ(s, ps_alt_queue(s, a, 10), 0);
 	PS_EQ(s, ps_alt_send(s, a), 0);
 	ps_out(s, "+0 P. 1:11(10) ack 1");
@@ -169,14 +169,14 @@ PKT_TEST(alt_queue_busy_until_a_poll, "guide 11.6.2.7: EBUSY")
 	PS_EQ(s, zf_stack_has_pending_work(ps_stack(s)), 1); /* that poll */
 	PS_EQ(s, ps_alt_send(s, a), -EBUSY);
 	ps_out(s, "+0 P. 1:11(10) ack 1");
-	ps_run(s);
+	ps_alt_run(s);
 	PS_EQ(s, ps_alt_send(s, a), 0); /* nothing queued */
 	PS_EQ(s, ps_alt_queue(s, a, 10), 0);
 	PS_EQ(s, ps_alt_cancel(s, a), 0);
 	for (int i = 0; i < 3; i++)
 		PS_EQ(s, ps_alt_queue(s, a, 10), -EBUSY);
 	PS_EQ(s, ps_alt_send(s, a), -EBUSY);
-	ps_run(s);
+	ps_alt_run(s);
 	PS_EQ(s, ps_alt_send(s, a), 0);
 	PS_EQ(s, ps_alt_queue(s, a, 10), 0);
 	ps_in(s, "+.01 . 1:1(0) ack 11");
@@ -269,7 +269,7 @@ PKT_TEST(alt_queue_64_segments, "guide 11.6.2.7: ENOBUFS")
 		ps_out(s, "+0 P. %d:%d(1) ack 1", 1 + i, 2 + i);
 	ps_in(s, "+.01 . 1:1(0) ack 65");
 	/* That comes before the windows. */
-	ps_run(s);
+	ps_alt_run(s);
 	PS_EQ(s, ps_alt_queue(s, a, 64 * 1460 + 1), -ENOBUFS);
 	PS_EQ(s, ps_alt_queue(s, a, 64 * 1460), -EMSGSIZE);
 }
@@ -375,7 +375,7 @@ PKT_TEST(alt_send_after_a_normal_send, "guide 11.6.2.6: EINVAL")
 	PS_EQ(s, ps_alt_send(s, a), -EINVAL);
 	PS_EQ(s, ps_alt_cancel(s, a), 0);
 	PS_EQ(s, ps_probe(s)->fast_send, !ps_mode_is_slow());
-	ps_run(s);
+	ps_alt_run(s);
 	PS_EQ(s, ps_alt_queue(s, a, 10), 0);
 	PS_EQ(s, ps_alt_send(s, a), 0);
 	ps_out(s, "+0 P. 21:31(10) ack 1");
@@ -416,7 +416,7 @@ PKT_TEST(alt_send_after_its_sibling, "guide 11.6.2.6: EINVAL")
 	ps_in(s, "+.01 . 1:1(0) ack 21");
 	PS_EQ(s, ps_alt_cancel(s, b), 0);
 	PS_EQ(s, ps_probe(s)->fast_send, !ps_mode_is_slow());
-	ps_run(s);
+	ps_alt_run(s);
 	PS_EQ(s, ps_alt_queue(s, b, 10), 0);
 	PS_EQ(s, ps_alt_send(s, b), 0);
 	ps_out(s, "+0 P. 21:31(10) ack 1");
@@ -435,7 +435,7 @@ PKT_TEST(alt_send_after_shutdown, "guide 11.6.2.6: EINVAL")
 	ps_in(s, "+.01 . 1:1(0) ack 2");
 	PS_EQ(s, ps_alt_send(s, a), -EINVAL);
 	PS_EQ(s, ps_alt_cancel(s, a), 0);
-	ps_run(s);
+	ps_alt_run(s);
 	PS_EQ(s, ps_alt_send(s, a), 0);
 }
 
@@ -458,7 +458,7 @@ PKT_TEST(alt_of_a_freed_zocket, "doc/alternatives.md: cancelled")
 	PS_EQ(s, ps_alt_queue(s, a, 10), -EBUSY);
 	PS_EQ(s, ps_alt_queue(s, b, 10), 0); /* tied no more */
 	ps_out(s, "+0 F. 1:1(0) ack 1 sport 1000 dport 2000");
-	ps_run(s);
+	ps_alt_run(s);
 	PS_EQ(s, ps_alt_queue(s, a, 10), 0);
 	PS_EQ(s, ps_alt_send(s, a), 0);
 	ps_out(s, "+0 P. 1:11(10) ack 1");
@@ -473,7 +473,7 @@ PKT_TEST(alt_of_a_reset_zocket, "doc/alternatives.md: cancelled")
 	PS_EQ(s, ps_alt_queue(s, a, 100), 0);
 	ps_in(s, "+.01 R. 1:1(0) ack 1");
 	ps_error(s, ECONNRESET);
-	ps_run(s);
+	ps_alt_run(s);
 	PS_EQ(s, zf_alternatives_send(ps_stack(s), a), 0);
 	PS_EQ(s, zft_alternatives_queue(ps_zft(s), a, &(struct iovec){"x", 1}, 1, 0), -ENOTCONN);
 	(void)ps_alt_cancel(s, a);
@@ -504,6 +504,6 @@ PKT_TEST_IN(alt_and_quiescence, "doc/alternatives.md: not while one drains", PS_
 	PS_EQ(s, ps_alt_queue(s, a, 10), 0);
 	ps_queue(s, "+0 R. 1:1(0) ack 1");
 	(void)zf_reactor_perform(ps_stack(s));
-	ps_run(s);
+	ps_alt_run(s);
 	PS_EQ(s, zf_stack_is_quiescent(ps_stack(s)), 1);
 }

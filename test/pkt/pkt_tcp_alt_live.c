@@ -39,7 +39,7 @@ PKT_TEST(alt_is_rebuilt, "attribute tcp_alt_ack_rewind")
 	PS_EQ(s, ps_alt_send(s, a), -EBUSY);
 	PS_EQ(s, ps_alt_queue(s, a, 10), -EBUSY);
 	PS_EQ(s, zf_stack_has_pending_work(ps_stack(s)), 1);
-	ps_run(s);
+	ps_alt_run(s);
 	PS_EQ(s, ps_alt_queue(s, a, 30), 0);
 	PS_EQ(s, ps_alt_send(s, a), 0);
 	ps_out(s, "+0 P. 1:11(10) ack 101");
@@ -97,7 +97,7 @@ PKT_TEST(alt_rebuild_is_cancelled, "doc/alternatives.md: cancel in each state")
 	PS_EQ(s, ps_alt_send(s, a), -EBUSY);
 	PS_EQ(s, ps_alt_cancel(s, a), 0);
 	PS_EQ(s, ps_alt_queue(s, a, 10), -EBUSY);
-	ps_run(s);
+	ps_alt_run(s);
 	ps_tcp_recv(s, 100);
 	PS_EQ(s, ps_alt_send(s, a), 0); /* nothing queued */
 	PS_EQ(s, ps_alt_queue(s, a, 20), 0);
@@ -119,7 +119,7 @@ PKT_TEST(alt_rebuild_and_a_normal_send, "doc/alternatives.md: EINVAL comes befor
 	PS_EQ(s, ps_tcp_send(s, 20), 20);
 	ps_out(s, "+0 P. 1:21(20) ack 101");
 	PS_EQ(s, ps_alt_send(s, a), -EINVAL);
-	ps_run(s);
+	ps_alt_run(s);
 	PS_EQ(s, ps_alt_send(s, a), -EINVAL);
 	ps_tcp_recv(s, 100);
 	ps_in(s, "+.01 . 101:101(0) ack 21");
@@ -135,7 +135,7 @@ PKT_TEST(alt_rebuild_and_the_end, "doc/alternatives.md: a zocket ends while its 
 	(void)ps_poll(s);
 	PS_EQ(s, ps_alt_send(s, a), -EBUSY);
 	ps_in(s, "+0 R. 101:101(0) ack 1");
-	ps_run(s);
+	ps_alt_run(s);
 	PS_EQ(s, zf_alternatives_send(ps_stack(s), a), 0);
 }
 
@@ -254,6 +254,7 @@ PKT_TEST(alt_beyond_what_may_leave, "RFC 5681 3.1: what is in flight counts when
 	ps_count(s, ALT_SENT_SLOW, 1);
 	PS_EQ(s, ps_alt_queue(s, a, 10), -EBUSY); /* it drains all the same */
 	ps_out(s, "+0 . 13141:14601(1460) ack 1");
+	ps_alt_run(s);
 	PS_EQ(s, ps_alt_queue(s, a, 10), -EAGAIN);
 	ps_in(s, "+.01 . 1:1(0) ack 2921");
 	ps_out(s, "+0 P. 14601:16061(1460) ack 1");
@@ -343,7 +344,7 @@ PKT_TEST(alt_with_timestamps, "RFC 7323 5.3: none that is older than what the pe
 	PS_EQ(s, ps_alt_queue(s, a, 10), 0);
 	ps_in(s, "+.5 P. 1:11(10) ack 1");
 	ps_out(s, "+.04 . 1:1(0) ack 11");
-	ps_run(s);
+	ps_alt_run(s);
 	ps_count(s, ALT_REBUILT, 1);
 	PS_EQ(s, ps_alt_send(s, a), 0);
 	ps_out(s, "+0 P. 1:11(10) ack 11");
@@ -354,7 +355,7 @@ PKT_TEST(alt_with_timestamps, "RFC 7323 5.3: none that is older than what the pe
 
 /* The port. */
 
-PKT_TEST_IN(alt_at_a_port_that_fills_up, "design: when something runs out", PS_NO_TX_MODES)
+PKT_TEST_IN(alt_at_a_port_that_fills_up, "design: when something runs out", PS_NO_TX_MODES & ~PS_MODE(PS_ALT_PORT))
 {
 	struct ps *s = ps_established(.attrs = "alt_count=1", .peer_mss = 100);
 	zf_althandle a = ps_alt(s);
@@ -373,7 +374,7 @@ PKT_TEST_IN(alt_at_a_port_that_fills_up, "design: when something runs out", PS_N
 	ps_in(s, "+.01 . 1:1(0) ack 501");
 }
 
-PKT_TEST(alt_at_a_full_port, "design: when something runs out")
+PKT_TEST_IN(alt_at_a_full_port, "design: when something runs out", PS_ALL_MODES & ~PS_MODE(PS_ALT_PORT))
 {
 	struct ps *s = ps_established(.attrs = "alt_count=1");
 	zf_althandle a = ps_alt(s);
@@ -396,10 +397,10 @@ PKT_TEST(alt_while_the_link_is_down, "design: when something breaks; lost frames
 	PS_EQ(s, ps_alt_queue(s, a, 10), 0);
 	PS_EQ(s, ps_alt_queue(s, b, 10), 0);
 	mem_set_link(ps_port(s), PORT_LINK_DOWN);
-	ps_run(s);
+	ps_alt_run(s);
 	PS_EQ(s, ps_alt_cancel(s, b), 0);
 	PS_EQ(s, ps_alt_send(s, a), 0);
-	ps_run(s);
+	ps_alt_run(s);
 	PS_EQ(s, ps_alt_queue(s, b, 10), 0);
 	mem_set_link(ps_port(s), PORT_LINK_UP);
 	(void)ps_ignore(s, 3);

@@ -77,14 +77,14 @@ PKT_TEST(alt_space_goes_and_comes, "doc/alternatives.md, space")
 	PS_EQ(s, ps_alt_space(s, a), all - 4 * 96);
 	PS_EQ(s, ps_alt_space(s, b), all - 512);
 	PS_EQ(s, ps_alt_queue(s, a, 1), -EBUSY);
-	ps_run(s);
+	ps_alt_run(s);
 	PS_EQ(s, ps_alt_space(s, a), all);
 	PS_EQ(s, ps_alt_space(s, b), all);
 	PS_EQ(s, ps_alt_queue(s, a, 10), 0);
 	PS_EQ(s, ps_alt_send(s, a), 0);
 	PS_EQ(s, ps_alt_space(s, a), all - 96);
 	ps_out(s, "+0 P. 1:11(10) ack 1");
-	ps_run(s);
+	ps_alt_run(s);
 	PS_EQ(s, ps_alt_space(s, a), all);
 	ps_in(s, "+.01 . 1:1(0) ack 11");
 }

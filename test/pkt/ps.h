@@ -45,6 +45,7 @@ enum ps_mode {
 	PS_RX_JUDGED,  /* the port verifies received checksums and says so */
 	PS_RX_UNKNOWN, /* it says that it could, and does not know */
 	PS_SHARED,     /* another stack, with an address of its own, shares the queue */
+	PS_ALT_PORT,   /* it has alternatives of its own, whose events are late (of the scripts in files pkt_tcp_alt*.c) */
 	/* The port is well-behaved; of the scripts of TCP (files pkt_tcp*.c) only. Modes other than these have the fast
 	 * path on and initial sequence numbers far from the wrap.
 	 */

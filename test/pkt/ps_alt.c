@@ -21,6 +21,14 @@ ps_alt_at(struct ps *s, int line)
 	return alt;
 }
 
+void
+ps_alt_run(struct ps *s)
+{
+	(void)ps_run(s);
+	for (int i = 0; i < 70 && ps_mode_now() == PS_ALT_PORT; i++)
+		(void)ps_poll(s);
+}
+
 int
 ps_alt_queue(struct ps *s, zf_althandle alt, uint32_t len)
 {

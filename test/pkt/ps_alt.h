@@ -19,6 +19,8 @@ int ps_alt_queue(struct ps *s, zf_althandle alt, uint32_t len);
 int ps_alt_send(struct ps *s, zf_althandle alt);
 int ps_alt_cancel(struct ps *s, zf_althandle alt);
 bool ps_mode_is_slow(void);
+/* The next poll; where the port has alternatives of its own, enough of them for its events. */
+void ps_alt_run(struct ps *s);
 #define ps_alt_space(s, alt) zf_alternatives_free_space(ps_stack(s), alt)
 
 #endif

@@ -133,7 +133,7 @@ play(const struct ps_test *t, int only_mode, bool verbose, struct totals *sum)
 	for (int m = 0; m < PS_MODES; m++) {
 		if ((t->modes & PS_MODE(m)) == 0 || (only_mode >= 0 && m != only_mode))
 			continue;
-		if (m >= PS_SLOW && !ps_is_tcp_script(t))
+		if ((m >= PS_SLOW && !ps_is_tcp_script(t)) || (m == PS_ALT_PORT && !ps_is_alt_script(t)))
 			continue;
 		snprintf(now_playing, sizeof(now_playing), "HANGS: %s [%s]\n", t->name, ps_mode_names[m]);
 		alarm(SCRIPT_SECONDS);

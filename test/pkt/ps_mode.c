@@ -23,6 +23,7 @@ const char *const ps_mode_names[PS_MODES] = {
 	[PS_RX_JUDGED] = "rx-judged",
 	[PS_RX_UNKNOWN] = "rx-unknown",
 	[PS_SHARED] = "shared",
+	[PS_ALT_PORT] = "alt-port",
 	[PS_SLOW] = "slow",
 	[PS_WRAP] = "wrap",
 	[PS_SLOW_WRAP] = "slow-wrap",
@@ -102,6 +103,11 @@ ps_mode_apply(struct mem_cfg *c)
 	case PS_WRAP: /* nothing that the stack has to sum up itself is cut through */
 		c->caps |= PORT_CSUM_RX;
 		c->rx_judges = true;
+		break;
+	case PS_ALT_PORT:
+		c->alts = 17;
+		c->caps |= PORT_CSUM_TX_IP | PORT_CSUM_TX_UDP | PORT_CSUM_TX_TCP;
+		c->scribble = true;
 		break;
 	case PS_RX_UNKNOWN:
 		c->caps |= PORT_CSUM_RX;

@@ -245,6 +245,7 @@ enum ps_verbosity {
 bool ps_play(const struct ps_test *t, enum ps_mode mode, bool seen[CNT__N], enum ps_verbosity verbosity);
 /* ps_trace.c: the segments that scripts sent in different modes must be the same with and without fast path. */
 bool ps_is_tcp_script(const struct ps_test *t);
+bool ps_is_alt_script(const struct ps_test *t);
 void ps_trace_keep(struct ps *s, enum ps_mode mode, bool ok);
 /* Compares what was kept, prints a difference, and forgets all. How many pairs of modes differ. */
 unsigned ps_trace_compare(const struct ps_test *t);

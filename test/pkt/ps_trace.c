@@ -18,12 +18,24 @@ static struct {
 	bool there; /* the script was played, and passed */
 } kept[PS_MODES];
 
-bool
-ps_is_tcp_script(const struct ps_test *t)
+static bool
+is_in_files(const struct ps_test *t, const char *prefix)
 {
 	const char *name = strrchr(t->file, '/');
 
-	return strncmp(name != NULL ? name + 1 : t->file, "pkt_tcp", 7) == 0;
+	return strncmp(name != NULL ? name + 1 : t->file, prefix, strlen(prefix)) == 0;
+}
+
+bool
+ps_is_tcp_script(const struct ps_test *t)
+{
+	return is_in_files(t, "pkt_tcp");
+}
+
+bool
+ps_is_alt_script(const struct ps_test *t)
+{
+	return is_in_files(t, "pkt_tcp_alt");
 }
 
 void

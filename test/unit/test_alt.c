@@ -10,6 +10,7 @@
 #include <netinet/tcp.h>
 
 #include "core/pool.h"
+#include "mem/mem.h"
 #include "zf/zf.h"
 
 static struct zf_attr *
@@ -57,6 +58,31 @@ stack_without_room_for_them(void)
 		CU_ASSERT_EQUAL(zf_stack_alloc(a, &st), -EINVAL);
 		zf_attr_free(a);
 	}
+}
+
+/* A port with alternatives of its own: fewer than asked for, and a queue that is not shared. */
+static void
+stack_on_a_port_that_has_some(void)
+{
+	struct zf_attr *a = attrs("mem:altport", 3), *other = attrs("mem:altport", 0);
+	struct zf_stack *st, *second;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(mem_port("altport"));
+	mem_cfg(mem_port("altport"))->alts = 2;
+	CU_ASSERT_EQUAL(zf_stack_alloc(a, &st), -EBUSY);
+	CU_ASSERT_EQUAL(zf_attr_set_int(a, "alt_count", 2), 0);
+	CU_ASSERT_EQUAL_FATAL(zf_stack_alloc(a, &st), 0);
+	CU_ASSERT_EQUAL(zf_attr_set_str(other, "ipv4", "10.0.0.2/24"), 0);
+	CU_ASSERT_EQUAL(zf_stack_alloc(other, &second), -EBUSY);
+	CU_ASSERT_EQUAL(zf_stack_free(st), 0);
+	/* One without alternatives shares; who comes later has them in software. */
+	CU_ASSERT_EQUAL_FATAL(zf_stack_alloc(other, &second), 0);
+	CU_ASSERT_EQUAL(zf_stack_alloc(a, &st), 0);
+	CU_ASSERT_EQUAL(zf_stack_free(st), 0);
+	CU_ASSERT_EQUAL(zf_stack_free(second), 0);
+	CU_ASSERT_EQUAL(mem_forget(mem_port("altport")), 0);
+	zf_attr_free(a);
+	zf_attr_free(other);
 }
 
 static struct zft *
@@ -144,6 +170,7 @@ payload_arrives(void)
 static const struct unit_test tests[] = {
 	UNIT(stack_with_too_many),
 	UNIT(stack_without_room_for_them),
+	UNIT(stack_on_a_port_that_has_some),
 	UNIT(stack_freed_with_messages_queued),
 	UNIT(payload_arrives),
 };
