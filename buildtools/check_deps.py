@@ -20,6 +20,7 @@ ROOMS = {
     'drivers/ethdev': ['lib/base', 'lib/core'],
     'drivers/ef_vi': ['lib/base', 'lib/core'],
     'drivers/mem': ['lib/base', 'lib/core'],
+    'drivers/softvi': ['lib/base', 'lib/core', 'drivers/mem', 'drivers/ef_vi'], # a model for tests, no driver of the library
     'examples': ['include/zf'],
     'app': ['include/zf', 'lib/base', 'lib/core', 'lib/stack'],
     'test': None,       # anything
