@@ -46,6 +46,9 @@ struct zf_pool {
 	struct rte_mempool_cache *cache; /* or NULL; one thread's */
 	struct zf_pool *of;   /* a stack's handle: the queue's that it adopted, else NULL */
 	uint32_t n_bufs;
+	uint32_t buf_bytes;   /* room of each, headroom included */
+	void *mem;            /* buffers in one block (pool_create_pinned), else NULL */
+	size_t mem_len;
 	uint32_t refs;        /* of a queue's handle: the queue, and stacks that adopted it */
 	struct zf_pool *next; /* on the list of pools whose buffers are not all home */
 };
@@ -76,6 +79,12 @@ int pool_init(const struct zf_log *log);
  */
 int pool_create(uint32_t n_bufs, uint32_t buf_bytes, int socket_id, const struct zf_log *log,
 		struct zf_pool **out);
+/* The same with all buffers in one block at p->mem, which begins at a huge page and whose buffers of @buf_bytes, a power of
+ * two up to a page, never cross one: for a driver that registers memory with an adapter by itself. The block is not copied
+ * on write by fork().
+ */
+int pool_create_pinned(uint32_t n_bufs, uint32_t buf_bytes, int socket_id, const struct zf_log *log,
+		       struct zf_pool **out);
 void pool_hold(struct zf_pool *p);
 void pool_drop(struct zf_pool *p);
 /* A stack's handle of the queue's pool @p, with a cache that both use. 0 or -ENOMEM. */
@@ -136,6 +145,11 @@ pkt_reset(struct rte_mbuf *m, uint32_t len)
 	m->data_len = (uint16_t)len;
 	m->pkt_len = len;
 }
+
+/* Up to @n fresh mbufs as those of pkt_take() into @out, for a driver's receive ring: how many. Test builds' failures of
+ * pkt_take() are the stack's and leave it alone.
+ */
+uint32_t pool_take_bulk(struct zf_pool *p, struct rte_mbuf **out, uint32_t n);
 
 /* Give back a buffer that nobody else refers to or that is chained or shared: all cases, the plain one fast. */
 static ZF_ALWAYS_INLINE void

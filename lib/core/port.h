@@ -63,6 +63,9 @@ enum port_cap {
 	PORT_SELF_ADDRESSED = 1u << 20, /* the kernel knows nothing of this port: no kernel address can clash */
 	PORT_RX_FILTERED = 1u << 21,    /* nothing is received but what filter_add() asked for; the kernel has the rest,
 					 * ARP, ICMP and IGMP among it */
+	PORT_CSUM_TX_ALL = 1u << 22,    /* IPv4, UDP and TCP checksums are filled in in every frame that is no fragment, by
+					 * tx and tx_copy, asked for or not, whatever is in the fields */
+	PORT_PIO = 1u << 23,            /* tx_copy writes the frame into the adapter */
 	PORT_RX_INTR_STAYS = 1u << 24,  /* an armed interrupt stays armed: the stack disarms it when it is awake */
 };
 
@@ -112,6 +115,7 @@ struct port_info {
 	uint32_t tx_ring;
 	uint32_t rx_headroom;  /* bytes the driver wants free before and behind a frame in each buffer, */
 	uint32_t buf_bytes;    /* and the least data room of an mbuf (0: RTE_MBUF_DEFAULT_BUF_SIZE) */
+	bool pinned_bufs;      /* buffers of exactly buf_bytes in one block: see pool_create_pinned() */
 	uint64_t tx_offloads;  /* RTE_MBUF_F_TX_* bits to set on frames whose checksums the port fills in */
 	int socket_id;         /* NUMA node, or -1 */
 	int if_index;          /* of the Linux interface beneath, or 0 */

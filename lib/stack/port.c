@@ -160,6 +160,15 @@ port_close(struct zf_port *p)
 	port_free(p);
 }
 
+/* A pool for a stack on the port. 0 or -errno. */
+static int
+make_pool(struct zf_port *p, uint32_t n_bufs, uint32_t bytes, struct zf_pool **out)
+{
+	if (p->info.pinned_bufs)
+		return pool_create_pinned(n_bufs, bytes, p->info.socket_id, &p->log, out);
+	return pool_create(n_bufs, bytes, p->info.socket_id, &p->log, out);
+}
+
 /* Queues beyond the common one: each has a pool, but for the first, which goes with the common queue's, since one stack
  * adopts both. Where memory ends the rest stays unused, filled from the common pool.
  */
@@ -173,8 +182,7 @@ pairs_setup(struct zf_port *p, uint32_t n_bufs, uint32_t bytes)
 		struct port_pair *q = &p->pairs[i];
 
 		q->usable = p->steer != NULL &&
-			    (i == 1 || (p->pairs[i - 1].usable && pool_create(n_bufs, bytes, p->info.socket_id, &p->log,
-									      &q->pool) == 0));
+			    (i == 1 || (p->pairs[i - 1].usable && make_pool(p, n_bufs, bytes, &q->pool) == 0));
 		usable += q->usable;
 		rc = p->drv->queue_setup(p->priv, i, q->pool != NULL ? q->pool : p->pool);
 	}
@@ -199,7 +207,7 @@ port_start(struct zf_port *p, uint32_t n_bufs)
 	if (p->drv->filter_add != NULL && (p->info.caps & PORT_FLOW))
 		rc = steer_start(p);
 	if (rc == 0)
-		rc = pool_create(common, bytes, p->info.socket_id, &p->log, &p->pool);
+		rc = make_pool(p, common, bytes, &p->pool);
 	p->pairs[0].pool = p->pool;
 	if (rc == 0)
 		rc = p->drv->queue_setup(p->priv, 0, p->pool);
@@ -439,8 +447,7 @@ buffers_take(struct zf_port *p, struct port_member *pm, uint32_t n_bufs)
 		share_go_on(p);
 		return rc;
 	}
-	rc = pool_create(n_bufs, p->pool->mp->elt_size - (uint32_t)sizeof(struct rte_mbuf), p->info.socket_id, &p->log,
-			 &fresh);
+	rc = pool_create(n_bufs, p->pool->buf_bytes, p->info.socket_id, &p->log, &fresh);
 	if (rc < 0)
 		return rc;
 	rc = pool_adopt(fresh, &pm->ctx->pool);

@@ -74,7 +74,7 @@ tcp_template(struct zf_ctx *ctx, struct zft *ts)
 	};
 	ts->ip_sum = csum_fold(csum_ip4_hdr(ip, 5));
 	*tcp = (struct hdr_tcp){.src = ts->key.lport, .dst = ts->key.rport};
-	if (ctx->caps & PORT_CSUM_NONE) {
+	if (ctx->caps & (PORT_CSUM_NONE | PORT_CSUM_TX_ALL)) {
 		ts->sum_mode = TCP_SUM_NONE;
 	} else {
 		ts->sum_mode = sums_in_port(ctx) ? TCP_SUM_OFFLOAD : TCP_SUM_SOFT;
@@ -433,7 +433,7 @@ tcp_reply_send(struct zf_ctx *ctx, const struct tcp_reply *rp)
 		.wnd = be16_from(rp->wnd),
 	};
 	memcpy(tcp + 1, rp->opts, rp->opts_len);
-	if (!(ctx->caps & PORT_CSUM_NONE))
+	if (!(ctx->caps & (PORT_CSUM_NONE | PORT_CSUM_TX_ALL)))
 		tcp->csum = csum_finish(csum_partial(tcp, l4_len,
 						     csum_pseudo(ip->src, ip->dst, IP_PROTO_TCP, (uint16_t)l4_len)));
 	out_add(ctx, m, TCP_NONE, TCP_NONE);

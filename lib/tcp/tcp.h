@@ -305,7 +305,7 @@ struct tcp_room {
 };
 
 enum tcp_sum_mode {
-	TCP_SUM_NONE,    /* the port cannot damage frames */
+	TCP_SUM_NONE,    /* the port cannot damage frames, or sums every one up by itself */
 	TCP_SUM_OFFLOAD, /* the port fills both checksums in */
 	TCP_SUM_SOFT,
 };

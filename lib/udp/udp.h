@@ -96,7 +96,7 @@ struct zfut {
 ZF_STATIC_ASSERT(offsetof(struct zfut, hdr) == 64, "state and header of a send are two cache lines");
 
 enum udp_sum_mode {
-	UDP_SUM_NONE,    /* the port cannot damage frames */
+	UDP_SUM_NONE,    /* the port cannot damage frames, or sums every one up by itself */
 	UDP_SUM_OFFLOAD, /* the port fills both checksums in */
 	UDP_SUM_SOFT,
 };

@@ -153,7 +153,7 @@ udp_tx_refresh(struct zfut *us)
 	us->l4_sum = csum_fold(csum_pseudo(us->path.src, us->path.dst, IP_PROTO_UDP, 0) + us->sport.raw +
 			       us->dport.raw);
 	us->last_len = UINT32_MAX;
-	if (ctx->caps & PORT_CSUM_NONE)
+	if (ctx->caps & (PORT_CSUM_NONE | PORT_CSUM_TX_ALL))
 		us->sum_mode = UDP_SUM_NONE;
 	else if ((ctx->caps & (PORT_CSUM_TX_IP | PORT_CSUM_TX_UDP)) == (PORT_CSUM_TX_IP | PORT_CSUM_TX_UDP))
 		us->sum_mode = UDP_SUM_OFFLOAD;
@@ -169,13 +169,13 @@ udp_tx_refresh(struct zfut *us)
 
 /* The whole UDP checksum by software, for datagrams that leave in fragments. */
 static void
-sum_soft(struct zfut *us, struct hdr_udp *udp, const struct iovec *iov, int iov_cnt)
+sum_soft(const struct zf_ctx *ctx, struct zfut *us, struct hdr_udp *udp, const struct iovec *iov, int iov_cnt)
 {
 	uint64_t sum = us->l4_sum + 2u * (uint64_t)udp->len.raw;
 	size_t at = 0;
 
 	udp->csum = BE16_C(0);
-	if (us->sum_mode == UDP_SUM_NONE)
+	if (ctx->caps & PORT_CSUM_NONE)
 		return;
 	for (int i = 0; i < iov_cnt; i++) {
 		uint64_t piece = csum_partial(iov[i].iov_base, iov[i].iov_len, 0);
@@ -198,7 +198,7 @@ send_frames(struct zf_ctx *ctx, struct zfut *us, const struct iovec *iov, int io
 	int n;
 
 	udp.len = be16_from((uint16_t)(len + sizeof(udp)));
-	sum_soft(us, &udp, iov, iov_cnt);
+	sum_soft(ctx, us, &udp, iov, iov_cnt);
 	parts[0] = (struct iovec){&udp, sizeof(udp)};
 	if (iov_cnt > 0)
 		memcpy(parts + 1, iov, sizeof(*iov) * (size_t)iov_cnt);
