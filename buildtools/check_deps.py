@@ -18,7 +18,7 @@ ROOMS = {
     'drivers/wire': ['lib/base', 'lib/core'],
     'drivers/af_packet': ['lib/base', 'lib/core'],
     'drivers/ethdev': ['lib/base', 'lib/core'],
-    'drivers/ef_vi': ['lib/base', 'lib/core'],
+    'drivers/ef_vi': ['lib/base', 'lib/core', 'drivers/af_packet'], # what stays with the kernel comes from there
     'drivers/mem': ['lib/base', 'lib/core'],
     'drivers/softvi': ['lib/base', 'lib/core', 'drivers/mem', 'drivers/ef_vi'], # a model for tests, no driver of the library
     'examples': ['include/zf'],
@@ -39,7 +39,7 @@ DPDK_EXAMPLE = 'examples/eal_echo.c'
 DPDK_EXAMPLE_MAY = re.compile(r'rte_(eal|errno|launch|lcore)\.h$')
 LIBC = re.compile(r'(sys|netinet|arpa|net|linux|asm|bits)/|[a-z0-9_]+\.h$')
 LIBC_ROOMS = ('lib/base', 'examples', 'include/zf')
-SOURCES = ['.c', '.h', '.def', '.cc']
+SOURCES = ['.c', '.h', '.inc', '.def', '.cc']
 
 
 def room_of(path):

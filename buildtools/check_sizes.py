@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Sizes: .c 800 lines, .h 400, a function 80. Beyond that a comment with "Size:" and a reason stands beside it: at the
+"""Sizes: .c 800 lines, .h and .inc 400, a function 80. Beyond that a comment with "Size:" and a reason stands beside it: at the
 top of the file, or directly above the function (or in its first lines)."""
 import re
 
 import checklib
 
-LIMITS = {'.c': 800, '.h': 400}
+LIMITS = {'.c': 800, '.h': 400, '.inc': 400}
 FUNCTION = 80
 TOP_LINES = 30
 ABOVE_LINES = 12
@@ -29,10 +29,10 @@ def check_functions(path, lines, code, findings):
 
 
 def check(root, findings, args):
-    for path in checklib.tree_files(root, ['.c', '.h'], ['include', 'lib', 'drivers', 'examples', 'app', 'test']):
+    for path in checklib.tree_files(root, list(LIMITS), ['include', 'lib', 'drivers', 'examples', 'app', 'test']):
         text = checklib.read(root, path)
         lines = text.splitlines()
-        limit = LIMITS[path[-2:]]
+        limit = LIMITS[path[path.rindex('.'):]]
         if len(lines) > limit and not REASON.search('\n'.join(lines[:TOP_LINES])):
             findings.add(path, len(lines), f'{len(lines)} lines', f'at most {limit}',
                          'split it by job, or write the reason at its top: "Size: why"')

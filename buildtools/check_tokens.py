@@ -31,7 +31,7 @@ UNFINISHED = re.compile(r'\b(' + 'TO' + 'DO|FIX' + 'ME|X' + 'XX)\\b')
 DEAD_CODE = re.compile(r'^[ \t]*#[ \t]*if[ \t]+0\b', re.M)
 MACHINE_PATH = re.compile(r'(?<![\w$}.])/(?:' + 'wo' + r'rk|ro' + r'ot|ho' + r'me/[a-z]\w*)(?=/|\b)')
 SPDX = 'SPDX-License-Identifier: BSD-3-Clause'
-CODE = ('.c', '.h', '.def', '.cc')
+CODE = ('.c', '.h', '.inc', '.def', '.cc')
 LICENSED = CODE + ('.py', '.sh', '.map', '.in', 'meson.build', 'meson_options.txt', '.pkt', '.ci/run',
                    'guide_facts.txt', 'guide_missing.txt')
 LOOKED_AT = LICENSED + ('.md', '.txt', '.yml', '.supp')

@@ -8,7 +8,7 @@
  * and all that hangs on it. DMA addresses are contiguous within 4 KiB only. Request ids are the caller's, below the
  * size of the ring they go into.
  *
- * The second half (EFVI_HOT_OPS) is what a packet passes. The driver does not call those through the table: hot.h is
+ * The second half (EFVI_HOT_OPS) is what a packet passes. The driver does not call those through the table: hot.inc is
  * compiled once for each back end, with direct calls; the table has them for start and end, and for tests.
  */
 #ifndef ZF_EF_VI_OPS_H

@@ -47,8 +47,10 @@ deliver(struct efvi_vi *vi, struct efvi_event *evs, int n)
 		*ev = q->ring[q->head++ & q->mask];
 		if (ev->type == EFVI_EV_TX)
 			vi->tx.announced = (uint32_t)ev->raw[1];
-		if (ev->type == EFVI_EV_RX || ev->type == EFVI_EV_RX_DISCARD)
-			vi->rx.removed++;
+		if (ev->type != EFVI_EV_RX && ev->type != EFVI_EV_RX_DISCARD)
+			continue;
+		vi->rx.removed++;
+		mem_stats(vi->a->port)->rx_delivered += !ev->cont;
 	}
 	if (q->head == q->tail)
 		q->fillers = 0;

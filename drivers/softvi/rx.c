@@ -79,7 +79,7 @@ static void
 receive(struct efvi_vi *vi, const uint8_t *b, uint32_t len)
 {
 	struct softvi *a = vi->a;
-	uint32_t room = a->cfg.rx_buf_bytes, n = 1 + (a->cfg.rx_prefix + len - 1) / room, off = 0;
+	uint32_t room = a->cfg.rx_buf_bytes, n = (a->cfg.rx_prefix + len + room - 1) / room, off = 0;
 	bool ok = softvi_csum_ok(b, len);
 
 	if (vi->reset || vi->ev.overflow)
@@ -96,14 +96,13 @@ receive(struct efvi_vi *vi, const uint8_t *b, uint32_t len)
 		off += part;
 	} while (off < len);
 	a->stats.rx_frames++;
-	mem_stats(a->port)->rx_delivered++;
 }
 
 /* What filters look at. */
 struct key {
 	uint16_t vlan;
 	uint8_t proto;
-	bool ip, ports;
+	bool eth, ports;
 	be32_t lip, rip;
 	be16_t lport, rport;
 };
@@ -114,6 +113,7 @@ key_of(const uint8_t *b, uint32_t len, struct key *k)
 	uint32_t l3 = 14, hlen;
 
 	memset(k, 0, sizeof(*k));
+	k->eth = len >= 14;
 	if (len >= 18 && b[12] == 0x81 && b[13] == 0) {
 		k->vlan = (uint16_t)((b[14] & 15) << 8 | b[15]);
 		l3 = 18;
@@ -121,7 +121,6 @@ key_of(const uint8_t *b, uint32_t len, struct key *k)
 	if (len < l3 + 20 || b[l3 - 2] != 8 || b[l3 - 1] != 0 || b[l3] >> 4 != 4)
 		return;
 	hlen = (b[l3] & 15) * 4u;
-	k->ip = true;
 	k->proto = b[l3 + 9];
 	memcpy(&k->rip, b + l3 + 12, 4);
 	memcpy(&k->lip, b + l3 + 16, 4);
@@ -139,7 +138,7 @@ matches(const struct efvi_filter *f, const uint8_t *b, const struct key *k)
 	if (f->vlan != k->vlan)
 		return false;
 	if (f->form == EFVI_FILTER_MAC)
-		return memcmp(f->mac, b, 6) == 0;
+		return k->eth && memcmp(f->mac, b, 6) == 0;
 	return k->ports && f->proto == k->proto && be32_eq(f->lip, k->lip) && be16_eq(f->lport, k->lport) &&
 	       (f->form == EFVI_FILTER_LOCAL || (be32_eq(f->rip, k->rip) && be16_eq(f->rport, k->rport)));
 }
@@ -168,7 +167,7 @@ dispatch(struct softvi *a, const uint8_t *b, uint32_t len)
 {
 	static const uint8_t narrow_first[] = {EFVI_FILTER_FULL, EFVI_FILTER_LOCAL, EFVI_FILTER_MAC};
 	struct key k;
-	bool taken = false, many = (b[0] & 1) != 0;
+	bool taken = false, many = len > 0 && (b[0] & 1) != 0;
 
 	key_of(b, len, &k);
 	for (size_t form = 0; form < ZF_ARRAY_SIZE(narrow_first) && !taken; form++)
@@ -180,7 +179,9 @@ dispatch(struct softvi *a, const uint8_t *b, uint32_t len)
 			receive(f->vi, b, len);
 			taken = true;
 		}
-	if (!taken)
+	if (!taken && a->cfg.all_to_vi && a->vis[0] != NULL)
+		receive(a->vis[0], b, len);
+	else if (!taken)
 		to_kernel(a, b, len);
 }
 
@@ -190,10 +191,8 @@ softvi_rx_pull(struct softvi *a)
 	int len;
 
 	while ((len = mem_tap_take(a->port, a->frame, sizeof(a->frame))) >= 0)
-		if (len >= 14 && len <= (int)sizeof(a->frame))
+		if (len <= (int)sizeof(a->frame))
 			dispatch(a, a->frame, (uint32_t)len);
-		else
-			to_kernel(a, a->frame, ZF_MIN((uint32_t)len, (uint32_t)sizeof(a->frame)));
 }
 
 static bool

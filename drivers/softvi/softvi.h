@@ -23,7 +23,7 @@ struct mem_port;
 
 extern const struct efvi_ops softvi_ops;
 
-/* The hot calls, for hot.h: without a pointer in between. */
+/* The hot calls, for hot.inc: without a pointer in between. */
 #define SOFTVI_DECLARE(result, name, args) result softvi_##name args;
 EFVI_HOT_OPS(SOFTVI_DECLARE)
 #undef SOFTVI_DECLARE
@@ -70,6 +70,7 @@ struct softvi_cfg {
 	uint32_t done_polls;  /* and its completion comes so many polls after that, 1 at least */
 	uint32_t alt_polls;   /* TX_ALT events: so many polls after the frame left, 1 at least */
 	uint32_t batch;       /* sends that one event stands for, up to 64; 0: at random */
+	bool all_to_vi;       /* what no filter takes goes to the first VI: for a driver that adds no filters */
 	/* Faults on demand: -errno for each of the calls from now on. */
 	int fail[SOFTVI_CALLS];
 };

@@ -91,24 +91,19 @@ pci_parse(const char *text, char out[32])
 static int
 classify_prefixed(const char *text, struct ifres *r, char *why, size_t why_len)
 {
-	if (strncmp(text, "ef_vi:", 6) == 0)
-		return refuse(-ENODEV, why, why_len,
-			      "the ef_vi path is not part of this build; name the interface without ef_vi:");
-	if (strncmp(text, "softvi:", 7) == 0)
-		return refuse(-ENODEV, why, why_len, "the ef_vi model is not part of this build");
 	if (strncmp(text, "wire:", 5) == 0 && !wire_is_valid(text + 5))
 		return refuse(-ENODEV, why, why_len,
 			      "a wire is wire:loop, wire:NAME/a or wire:NAME/b, or wire: and a path that starts "
 			      "with / or ./");
-	r->kind = text[0] == 'w' ? IFRES_WIRE : IFRES_MEM;
-	r->driver = text[0] == 'w' ? "wire" : "mem";
+	r->kind = text[0] == 'w' ? IFRES_WIRE : text[0] == 's' ? IFRES_SOFTVI : IFRES_MEM;
+	r->driver = text[0] == 'w' ? "wire" : text[0] == 's' ? "softvi" : "mem";
 	return set_names(r, text, strlen(text), "") ? 0 : refuse(-ENODEV, why, why_len, "the name is too long");
 }
 
 static bool
 is_prefixed(const char *text)
 {
-	static const char *const prefixes[] = {"wire:", "mem:", "ef_vi:", "softvi:"};
+	static const char *const prefixes[] = {"wire:", "mem:", "softvi:"};
 
 	for (size_t i = 0; i < ZF_ARRAY_SIZE(prefixes); i++)
 		if (strncmp(text, prefixes[i], strlen(prefixes[i])) == 0)
@@ -116,9 +111,10 @@ is_prefixed(const char *text)
 	return false;
 }
 
-/* A Linux interface; a VLAN device stands for its lower port and the tag. */
+/* A Linux interface, for @kind's driver; a VLAN device stands for its lower port and the tag. */
 static int
-classify_netdev(const char *text, const struct ifres_env *env, struct ifres *r, char *why, size_t why_len)
+classify_netdev(const char *text, enum ifres_kind kind, const struct ifres_env *env, struct ifres *r, char *why,
+		size_t why_len)
 {
 	struct netlink_link l;
 	char dev[16 + IF_NAMESIZE];
@@ -143,10 +139,10 @@ classify_netdev(const char *text, const struct ifres_env *env, struct ifres *r, 
 	if (l.flags & IFF_LOOPBACK)
 		return refuse(-ENODEV, why, why_len,
 			      "the loopback interface carries no Ethernet; use wire:loop or wire:NAME/a");
-	r->kind = IFRES_NETDEV;
-	r->driver = "af_packet";
+	r->kind = kind;
+	r->driver = kind == IFRES_EF_VI ? "ef_vi" : "af_packet";
 	r->if_index = l.index;
-	snprintf(dev, sizeof(dev), "af_packet:%s", l.name);
+	snprintf(dev, sizeof(dev), "%s:%s", r->driver, l.name);
 	set_names(r, dev, strlen(dev), "");
 	return 0;
 }
@@ -164,6 +160,8 @@ classify(const char *text, const struct ifres_env *env, struct ifres *r, char *w
 			      "it is not set; set ZF_ATTR=interface=... or call zf_attr_set_str()");
 	if (is_prefixed(text))
 		return classify_prefixed(text, r, why, why_len);
+	if (strncmp(text, "ef_vi:", 6) == 0)
+		return classify_netdev(text + 6, IFRES_EF_VI, env, r, why, why_len);
 	if (dev_len == 0 || dev_len >= sizeof(dev))
 		return refuse(-ENODEV, why, why_len, dev_len == 0 ? "there is no name before the comma"
 								  : "the name is too long");
@@ -178,7 +176,7 @@ classify(const char *text, const struct ifres_env *env, struct ifres *r, char *w
 	if (env->port_exists(env->opaque, dev))
 		r->kind = IFRES_PORT; /* its devargs were given when it was made: ours are idle */
 	else if (r->kind == IFRES_VDEV && strncmp(dev, "net_", 4) != 0)
-		return classify_netdev(text, env, r, why, why_len);
+		return classify_netdev(text, IFRES_NETDEV, env, r, why, why_len);
 	if (!set_names(r, dev, strlen(dev), r->kind == IFRES_PORT ? "" : args))
 		return refuse(-ENODEV, why, why_len, "the name is too long");
 	return 0;
@@ -310,7 +308,7 @@ resolve(const struct zf_attr *a, bool (*port_exists)(const char *name), struct i
 			      r->vlan, (long long)a->vlan);
 	if (r->vlan == 0)
 		r->vlan = (uint16_t)a->vlan;
-	if (r->kind == IFRES_NETDEV)
+	if (r->if_index != 0)
 		return check_kernel(a, r->if_index, a->interface, why, why_len);
 	return 0;
 }

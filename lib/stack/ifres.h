@@ -24,6 +24,8 @@ enum ifres_kind {
 	IFRES_PCI,    /* a PCI address */
 	IFRES_VDEV,   /* net_... */
 	IFRES_NETDEV, /* a Linux interface */
+	IFRES_EF_VI,  /* ef_vi: and a Linux interface */
+	IFRES_SOFTVI, /* softvi:... (test builds) */
 };
 
 #define IFRES_NAME_MAX 128
@@ -31,7 +33,7 @@ enum ifres_kind {
 
 struct ifres {
 	enum ifres_kind kind;
-	const char *driver;        /* name of the struct port_driver: "wire", "mem", "ethdev", "af_packet" */
+	const char *driver;        /* name of the struct port_driver: "wire", "mem", "ethdev", "af_packet", "ef_vi", "softvi" */
 	char name[IFRES_NAME_MAX]; /* identity: two stacks with the same driver and name are on one port */
 	char spec[IFRES_SPEC_MAX]; /* for struct port_open_args: the name, "," and the devargs if there are any */
 	uint16_t vlan;             /* of a Linux VLAN device, else 0; the attribute is the caller's to merge */

@@ -78,6 +78,9 @@ every_kind_is_recognised(void)
 		{"both", IFRES_PORT, "ethdev", "both", "both", 0, 0},
 		{"v0", IFRES_NETDEV, "af_packet", "af_packet:v0", "af_packet:v0", 0, 3},
 		{"v0.100", IFRES_NETDEV, "af_packet", "af_packet:v0", "af_packet:v0", 100, 3},
+		{"ef_vi:v0", IFRES_EF_VI, "ef_vi", "ef_vi:v0", "ef_vi:v0", 0, 3},
+		{"ef_vi:v0.100", IFRES_EF_VI, "ef_vi", "ef_vi:v0", "ef_vi:v0", 100, 3},
+		{"softvi:0", IFRES_SOFTVI, "softvi", "softvi:0", "softvi:0", 0, 0},
 	};
 
 	for (size_t i = 0; i < ZF_ARRAY_SIZE(t); i++) {
@@ -124,8 +127,9 @@ every_refusal_says_what_to_do(void)
 		{"wire:x/c", "a wire is"},
 		{"wire:x/y/a", "a wire is"},
 		{"wire:x/", "a wire is"},
-		{"ef_vi:v0", "not part of this build"},
-		{"softvi:0", "not part of this build"},
+		{"ef_vi:", "no Linux interface"},
+		{"ef_vi:eth9", "no Linux interface"},
+		{"ef_vi:lo", "use wire:loop"},
 	};
 	struct ifres untouched;
 	struct ifres r;
