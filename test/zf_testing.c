@@ -15,6 +15,7 @@
 #include "core/attr.h"
 #include "core/ctx.h"
 #include "mem/mem.h"
+#include "softvi/softvi.h"
 #include "stack/stack.h"
 #include "udp/udp.h"
 #include "zf_testing_priv.h"
@@ -26,6 +27,7 @@ struct zt {
 	struct zt *next;
 	struct zf_stack *stack;
 	struct mem_port *port;
+	struct softvi *soft;  /* the adapter in front of it, or NULL */
 	struct zf_pool *pool; /* the stack's handle */
 	bool own_port;
 };
@@ -42,6 +44,15 @@ zt_next_port(void)
 	return mem_port(name);
 }
 
+/* The port's name in attribute interface, behind "mem:" or "softvi:"; NULL: neither. */
+static const char *
+port_name(const char *interface)
+{
+	if (interface != NULL && strncmp(interface, "mem:", 4) == 0)
+		return interface + 4;
+	return interface != NULL && strncmp(interface, "softvi:", 7) == 0 ? interface + 7 : NULL;
+}
+
 static int
 make_attr(const char *attrs, struct zf_attr **out, bool *own_port)
 {
@@ -55,13 +66,13 @@ make_attr(const char *attrs, struct zf_attr **out, bool *own_port)
 	rc = zf_attr_set_str(a, "interface", own);
 	if (rc == 0 && attrs != NULL)
 		rc = attr_apply_text(a, attrs, NULL);
-	if (rc == 0 && (a->interface == NULL || strncmp(a->interface, "mem:", 4) != 0))
+	if (rc == 0 && port_name(a->interface) == NULL)
 		rc = -EINVAL;
 	if (rc < 0) {
 		zf_attr_free(a);
 		return rc;
 	}
-	*own_port = strcmp(a->interface, own) == 0;
+	*own_port = strcmp(port_name(a->interface), own + 4) == 0;
 	*out = a;
 	return 0;
 }
@@ -88,7 +99,9 @@ zt_open(struct zt **out, const char *attrs)
 		free(t);
 		return rc;
 	}
-	t->port = mem_port(a->interface + 4);
+	t->port = mem_port(port_name(a->interface));
+	if (a->interface[0] == 's')
+		t->soft = softvi_adapter(port_name(a->interface));
 	rc = t->port == NULL ? -EINVAL : zf_stack_alloc(a, &t->stack);
 	zf_attr_free(a);
 	if (rc < 0) {
@@ -128,6 +141,8 @@ zt_leaks(struct zt *t, struct zt_leaks *leaks)
 
 	mem_release(t->port, UINT32_MAX);
 	l.bufs = t->pool->n_bufs - pool_free_count(t->pool);
+	if (t->soft != NULL)
+		l.bufs -= softvi_rx_posted(t->soft);
 	l.rx_held = ctx->rx_held;
 	l.timers = zocket_timers(ctx->wheel);
 	l.zockets = ctx->udp->open_zfur + ctx->udp->open_zfut;
@@ -160,6 +175,8 @@ zt_close(struct zt *t, struct zt_leaks *leaks)
 			break;
 		}
 	}
+	if (t->own_port && t->soft != NULL && softvi_forget(t->soft) < 0)
+		leaked = true;
 	if (t->own_port)
 		mem_forget(t->port);
 	free(t);

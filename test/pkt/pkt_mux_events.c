@@ -190,7 +190,7 @@ PKT_TEST(mux_zfut_loop_ends, "doc/muxer.md, zfut; guide 11.11.2.14")
 	ps_out(s, "+* udp 2000 > 1000 (12)");
 }
 
-PKT_TEST_IN(mux_zfut_no_buffer, "doc/muxer.md, zfut; guide 11.11.2.14", NO_SPLIT & PS_ALONE & ~PS_MODE(PS_TX_COPY))
+PKT_TEST_IN(mux_zfut_no_buffer, "doc/muxer.md, zfut; guide 11.11.2.14", NO_SPLIT & PS_ALONE & ~PS_COPYING)
 {
 	struct ps *s = ps_open();
 	struct zfut *ut = ps_zfut(s, "us:2000", "peer:1000"), *more = ps_zfut(s, "us:2001", "peer:1000");

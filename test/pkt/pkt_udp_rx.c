@@ -81,7 +81,7 @@ PKT_TEST(pending_work_is_never_wrongly_denied, "guide 11.8.2.2")
 {
 	struct ps *s = ps_open();
 	struct zfur *ur = ps_zfur(s, "us:2000");
-	bool blind = ps_mode_now() == PS_BLIND;
+	bool blind = ps_mode_is_blind();
 
 	ps_run(s);
 	PS_EQ(s, zf_stack_has_pending_work(ps_stack(s)) != 0, blind);

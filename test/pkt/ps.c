@@ -558,6 +558,18 @@ open_companion(struct ps *s, const char *port)
 		ps_fail(s, 0, "the companion's zf_stack_alloc: %s", strerror(-rc));
 }
 
+/* The port is behind an adapter. */
+static void
+open_vi(struct mem_port *p, char *attrs, size_t size)
+{
+	struct softvi *a = softvi_adapter(mem_name(p));
+	size_t n = strlen(attrs);
+
+	if (a != NULL)
+		ps_mode_apply_vi(softvi_cfg(a));
+	snprintf(attrs + n, size - n, ";interface=softvi:%s;pio=%d", mem_name(p), ps_mode_now() == PS_VI_PIO);
+}
+
 struct ps *
 ps_open_opts(const struct ps_opts *o)
 {
@@ -565,6 +577,8 @@ ps_open_opts(const struct ps_opts *o)
 	struct mem_port *p = zt_next_port();
 	struct mem_cfg *c;
 	const char *gw = o->gateway != NULL ? o->gateway : "192.0.2.254";
+	/* An adapter keeps buffers in its ring: on top, so that the stack has what the script gives it. */
+	uint32_t ring = ps_mode_is_vi() ? 512 : 0;
 	char attrs[1024];
 	int rc;
 
@@ -581,13 +595,15 @@ ps_open_opts(const struct ps_opts *o)
 	mem_on_fault(p, on_fault, s);
 	snprintf(attrs, sizeof(attrs), "ipv4=%s%s%s;vlan=%u;n_bufs=%u;reactor_spin_count=1;%s%s",
 		 o->ipv4 != NULL ? o->ipv4 : "192.0.2.1/24", gw[0] != '\0' ? ";gateway=" : "", gw, o->vlan,
-		 o->n_bufs != 0 ? o->n_bufs : 2048, ps_mode_is_slow() ? "tcp_fast_path=0;" : "", o->attrs != NULL ? o->attrs : "");
+		 (o->n_bufs != 0 ? o->n_bufs : 2048) + ring, ps_mode_is_slow() ? "tcp_fast_path=0;" : "", o->attrs != NULL ? o->attrs : "");
 	if (ps_mode_now() == PS_SHARED) {
 		size_t n = strlen(attrs);
 
 		snprintf(attrs + n, sizeof(attrs) - n, ";interface=mem:%s", mem_name(p));
 		open_companion(s, mem_name(p));
 	}
+	if (ps_mode_is_vi())
+		open_vi(p, attrs, sizeof(attrs));
 	note_line(s, 0, "open %s", attrs);
 	rc = zt_open(&s->zt, attrs);
 	if (rc < 0)

@@ -46,6 +46,8 @@ enum ps_mode {
 	PS_RX_UNKNOWN, /* it says that it could, and does not know */
 	PS_SHARED,     /* another stack, with an address of its own, shares the queue */
 	PS_ALT_PORT,   /* it has alternatives of its own, whose events are late (of the scripts in files pkt_tcp_alt*.c) */
+	PS_VI_DMA,     /* ef_vi's driver over the model of an adapter, which sends by DMA; all is received by the VI, */
+	PS_VI_PIO,     /* and with PIO; what has no filter comes by way of the kernel */
 	/* The port is well-behaved; of the scripts of TCP (files pkt_tcp*.c) only. Modes other than these have the fast
 	 * path on and initial sequence numbers far from the wrap.
 	 */
@@ -59,6 +61,8 @@ enum ps_mode {
 #define PS_MODE(m)      (1u << (m))
 #define PS_ALL_MODES    ((1u << PS_MODES) - 1)
 #define PS_ALONE       (PS_ALL_MODES & ~PS_MODE(PS_SHARED)) /* it matters whose address ARP says, whose buffer fails */
+#define PS_COPYING     (PS_MODE(PS_TX_COPY) | PS_MODE(PS_VI_PIO)) /* small sends need no buffer */
+#define PS_NO_VI       (PS_ALL_MODES & ~(PS_MODE(PS_VI_DMA) | PS_MODE(PS_VI_PIO))) /* what the port does is drivers/mem's */
 #define PS_NORMAL_ONLY  PS_MODE(PS_NORMAL)
 #define PS_TCP_NORMAL  (PS_MODE(PS_NORMAL) | PS_MODE(PS_SLOW) | PS_MODE(PS_WRAP) | PS_MODE(PS_SLOW_WRAP))
 #define PS_VERIFYING   (PS_ALL_MODES & ~PS_MODE(PS_TX_COPY)) /* modes in which checksums are looked at */
@@ -116,6 +120,8 @@ struct zf_stack *ps_stack(struct ps *s);
 struct mem_port *ps_port(struct ps *s);
 struct zf_ctx *ps_ctx(struct ps *s);
 enum ps_mode ps_mode_now(void);
+/* The port does not tell whether frames wait: a stack on it always has pending work. */
+bool ps_mode_is_blind(void);
 
 /* Lines. ps_in() waits until the line's time, during which nothing may be sent, and lets the stack handle the frame;
  * ps_out() waits for the frame that must be sent at the line's time.

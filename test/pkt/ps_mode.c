@@ -24,6 +24,8 @@ const char *const ps_mode_names[PS_MODES] = {
 	[PS_RX_UNKNOWN] = "rx-unknown",
 	[PS_SHARED] = "shared",
 	[PS_ALT_PORT] = "alt-port",
+	[PS_VI_DMA] = "vi-dma",
+	[PS_VI_PIO] = "vi-pio",
 	[PS_SLOW] = "slow",
 	[PS_WRAP] = "wrap",
 	[PS_SLOW_WRAP] = "slow-wrap",
@@ -53,6 +55,24 @@ bool
 ps_mode_wraps(void)
 {
 	return now == PS_WRAP || now == PS_SLOW_WRAP;
+}
+
+bool
+ps_mode_is_vi(void)
+{
+	return now == PS_VI_DMA || now == PS_VI_PIO;
+}
+
+bool
+ps_mode_is_blind(void)
+{
+	return now == PS_BLIND || ps_mode_is_vi();
+}
+
+void
+ps_mode_apply_vi(struct softvi_cfg *c)
+{
+	c->all_to_vi = now == PS_VI_DMA;
 }
 
 void

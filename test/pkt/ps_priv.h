@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "pkt/ps.h"
+#include "softvi/softvi.h"
 
 #define PS_FRAME_MAX  66000
 #define PS_WORDS_MAX  128
@@ -235,6 +236,8 @@ void ps_mode_set(enum ps_mode m);
 bool ps_mode_is_slow(void);
 bool ps_mode_wraps(void);
 void ps_mode_apply(struct mem_cfg *c);
+bool ps_mode_is_vi(void);
+void ps_mode_apply_vi(struct softvi_cfg *c);
 
 /* ps.c: runs a script; false if it failed. Counters that it raised are or-ed into @seen. */
 enum ps_verbosity {
