@@ -242,6 +242,31 @@ efvi_start(void *priv)
 	return 0;
 }
 
+/* What is left of a queue whose VI could not be made anew yet. */
+static uint16_t
+vi_less_rx(void *queue, struct rte_mbuf **pkts, uint16_t n)
+{
+	struct efvi_queue *q = queue;
+
+	return q->side_rx(q->side_q, pkts, n);
+}
+
+static uint16_t
+vi_less_tx(void *queue, struct rte_mbuf **pkts, uint16_t n)
+{
+	(void)queue;
+	(void)pkts;
+	(void)n;
+	return 0;
+}
+
+static uint32_t
+vi_less_room(void *queue)
+{
+	(void)queue;
+	return 0;
+}
+
 void
 efvi_queue_get(void *priv, uint16_t qid, struct port_queue *out)
 {
@@ -250,6 +275,11 @@ efvi_queue_get(void *priv, uint16_t qid, struct port_queue *out)
 	bool pio = p->pio != NULL;
 
 	(void)qid;
+	if (p->vi == NULL) {
+		*out = (struct port_queue){
+			.rx = vi_less_rx, .tx = vi_less_tx, .rxq = &p->q, .txq = &p->q, .tx_room = vi_less_room};
+		return;
+	}
 	/* No peek: it would be a second thread in the VI. */
 	*out = (struct port_queue){
 		.rx = h->rx,
@@ -311,6 +341,7 @@ revive(struct efvi_port *p, uint64_t now_ns)
 	if (rc == 0 && p->alts != 0)
 		rc = efvi_alts_make(p);
 	if (rc < 0) {
+		efvi_vi_drop(p);
 		p->q.dead = true;
 		p->retry_ns = now_ns + RETRY_NS;
 		return;

@@ -429,8 +429,10 @@ static void
 pio_free(struct efvi_pio *pio, int dh)
 {
 	(void)dh;
-	if (pio->vi != NULL)
+	if (pio->vi != NULL) {
 		softvi_fault(pio->a, "PIO buffer freed while it is linked to a VI");
+		pio->vi->pio = NULL;
+	}
 	pio->a->n_pios--;
 	free(pio);
 }

@@ -118,6 +118,10 @@ fetch(struct efvi_vi *vi, struct softvi_desc *d)
 		emit(vi, d->id, frame, ZF_MIN(d->len, SOFTVI_FRAME_MAX));
 		break;
 	case DESC_PIO:
+		if (vi->pio == NULL) {
+			softvi_fault(vi->a, "PIO buffer taken away while a frame in it is under way");
+			break;
+		}
 		memcpy(frame, vi->pio->bytes + d->addr, d->len);
 		vi->a->stats.tx_pio++;
 		emit(vi, d->id, frame, d->len);

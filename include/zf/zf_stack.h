@@ -55,7 +55,10 @@ int zf_deinit(void);
  * @retval -ENODEV        `interface` is missing, unknown, or names no usable port
  * @retval -EBUSY         the port is in use and cannot be shared, or has no queue or alternative left
  * @retval -ENOMEM        out of memory, for packet buffers or the stack itself
- * @retval -ENOENT        zf_init() was not called
+ * @retval -ENOENT        zf_init() was not called, or ef_vi is asked for and Onload's drivers are not loaded
+ * @retval -ENOKEY        ef_vi: the adapter is not licensed for it
+ * @retval -ENOSPC        ef_vi: attribute pio=3 and no PIO buffer is left
+ * @retval -EOPNOTSUPP    ef_vi: attribute alt_count or ctpio=3 asks for what the adapter does not have
  * @retval -EPERM,-EACCES not allowed to use the port
  *
  * Each failure logs one line that says what was wrong, with which value, and what to do. Any thread; calls are
@@ -92,6 +95,26 @@ int zf_stack_is_quiescent(struct zf_stack *stack);
  * stack. Guide 11.9.3.6.
  */
 struct zf_waitable *zf_stack_to_waitable(struct zf_stack *stack);
+
+/** What zf_stack_query_feature() can be asked about. */
+enum zf_stack_feature {
+	CTPIO, /**< cut-through sends */
+	PIO,   /**< small frames are written into the adapter by the CPU */
+};
+
+/**
+ * Tell whether a stack sends by means that only some adapters have. Attributes pio and ctpio ask for them.
+ *
+ * @param stack    stack, used by the calling thread only
+ * @param feature  what to ask for
+ *
+ * @retval 1        in use
+ * @retval 0        not in use: not on this port, not asked for, or none was free
+ * @retval -ENOENT  no such feature
+ *
+ * PIO needs ef_vi; CTPIO is never in use. Cost: some instructions.
+ */
+int zf_stack_query_feature(struct zf_stack *stack, enum zf_stack_feature feature);
 
 /** Name and version of the library, e.g. "zf-dpdk 0.1.0 (DPDK 22.11.11)". Static storage; any thread. */
 const char *zf_version(void);

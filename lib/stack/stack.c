@@ -358,6 +358,21 @@ zf_stack_to_waitable(struct zf_stack *stack)
 	return &stack->w;
 }
 
+ZF_EXPORT int
+zf_stack_query_feature(struct zf_stack *stack, enum zf_stack_feature feature)
+{
+	const struct zf_ctx *ctx = &stack->ctx;
+
+	switch (feature) {
+	case PIO: /* a port may lose its buffer in a reset */
+		return (ctx->caps & PORT_PIO) != 0 && ctx->tx_copy != NULL;
+	case CTPIO:
+		return 0;
+	default:
+		return -ENOENT;
+	}
+}
+
 #if defined(ZF_TEST) && ZF_TEST
 void
 stack_seed(struct zf_stack *st, uint64_t seed)
