@@ -94,6 +94,25 @@ queue_fill(struct efvi_port *p)
 	memset(q->alt_busy, 0, sizeof(q->alt_busy));
 }
 
+/* The adapter may make its ring larger than it was asked to: what is sent must have a number of its own. */
+static int
+sent_fits(struct efvi_port *p)
+{
+	struct efvi_queue *q = &p->q;
+	uint32_t n = (uint32_t)zf_roundup_pow2((uint64_t)p->ops->tx_space(p->vi) + 1);
+	struct rte_mbuf **more;
+
+	if (n <= q->sent_mask + 1)
+		return 0;
+	more = calloc(n, sizeof(*more));
+	if (more == NULL)
+		return -ENOMEM;
+	free(q->sent);
+	q->sent = more;
+	q->sent_mask = n - 1;
+	return 0;
+}
+
 int
 efvi_vi_make(struct efvi_port *p)
 {
@@ -104,7 +123,9 @@ efvi_vi_make(struct efvi_port *p)
 
 	if (rc < 0)
 		return refused(p, rc, "the adapter gives no VI", vi_remedy(rc));
-	rc = p->tx_ring != 0 ? pio_make(p) : 0;
+	rc = sent_fits(p);
+	if (rc == 0 && p->tx_ring != 0)
+		rc = pio_make(p);
 	if (rc < 0) {
 		p->ops->vi_free(p->vi, p->dh);
 		p->vi = NULL;
