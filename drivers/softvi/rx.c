@@ -9,10 +9,16 @@
 
 #include "softvi/priv.h"
 
+static uint32_t
+space(const struct efvi_vi *vi)
+{
+	return vi->rx.mask - (vi->rx.added - vi->rx.removed);
+}
+
 uint32_t
 softvi_rx_space(const struct efvi_vi *vi)
 {
-	return vi->rx.mask - (vi->rx.added - vi->rx.removed);
+	return space(vi);
 }
 
 int
@@ -22,7 +28,7 @@ softvi_rx_init(struct efvi_vi *vi, uint64_t addr, uint32_t id)
 	uint32_t n;
 
 	softvi_enter(vi);
-	if (softvi_rx_space(vi) > 0) {
+	if (space(vi) > 0) {
 		if (addr % EFVI_PAGE + vi->a->cfg.rx_buf_bytes > EFVI_PAGE)
 			softvi_fault(vi->a, "receive buffer across a page");
 		(void)softvi_dma(vi->a, addr, 1, &n);

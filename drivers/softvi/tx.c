@@ -15,14 +15,20 @@ at(struct softvi_tx *t, uint32_t i)
 	return &t->ring[i & t->mask];
 }
 
+static uint32_t
+space(const struct efvi_vi *vi)
+{
+	const struct mem_cfg *c = mem_cfg(vi->a->port);
+	uint32_t n = vi->tx.mask - (vi->tx.added - vi->tx.removed);
+
+	/* A stalled wire (struct mem_cfg) looks like a full ring. */
+	return ZF_MIN(n, c->credit);
+}
+
 uint32_t
 softvi_tx_space(const struct efvi_vi *vi)
 {
-	const struct mem_cfg *c = mem_cfg(vi->a->port);
-	uint32_t space = vi->tx.mask - (vi->tx.added - vi->tx.removed);
-
-	/* A stalled wire (struct mem_cfg) looks like a full ring. */
-	return ZF_MIN(space, c->credit);
+	return space(vi);
 }
 
 static uint32_t
@@ -60,7 +66,7 @@ softvi_tx_init(struct efvi_vi *vi, uint64_t addr, uint32_t len, uint32_t id)
 	int rc = -EAGAIN;
 
 	softvi_enter(vi);
-	if (softvi_tx_space(vi) >= places) {
+	if (space(vi) >= places) {
 		if (len < 14 || len > SOFTVI_FRAME_MAX)
 			softvi_fault(vi->a, "send of a frame that is too short or too long");
 		add(vi, DESC_DMA, addr, len, id, places);
@@ -186,7 +192,7 @@ softvi_tx_copy_pio(struct efvi_vi *vi, uint32_t offset, const void *src, uint32_
 			softvi_fault(vi->a, "PIO buffer overwritten while a frame in it is under way");
 		memcpy(vi->pio->bytes + offset, src, len); /* even if the ring is full */
 		rc = -EAGAIN;
-		if (softvi_tx_space(vi) > 0) {
+		if (space(vi) > 0) {
 			add(vi, DESC_PIO, offset, len, id, 1);
 			spend_credit(vi);
 			push(vi);
@@ -208,7 +214,7 @@ select_alt(struct efvi_vi *vi, uint32_t alt)
 	if (alt != SOFTVI_NO_ALT && alt >= vi->n_alts) {
 		softvi_fault(vi->a, "no such alternative on this VI");
 		rc = -EINVAL;
-	} else if (softvi_tx_space(vi) > 0) {
+	} else if (space(vi) > 0) {
 		add(vi, DESC_SELECT, alt, 0, 0, 1);
 		rc = 0;
 	}

@@ -76,18 +76,66 @@ BELLS = {
 # Calls of the function in one round of its operation: both sides send, both receive.
 PER_ROUND = {"tcp_send": 2, "tcp_recv": 2, "tcp_owed": 2}
 TOLERANCE = 1.02
+# Over the model of an adapter, less what is at and below the entry points of ef_vi: name: (operation, function, ZF_ATTR).
+VI_ENTRIES = {f"softvi_{e}" for e in ("rx_init", "rx_push", "rx_space", "tx_init", "tx_push", "tx_space", "tx_copy_pio",
+                                      "tx_unbundle", "ev_poll")} | {"side_rx"}  # and what stands for the packet socket
+VI_ROWS = {
+    "vi_idle": ("idle", "z_idle", "pio=0"),
+    "vi_udp_send_pio": ("udp_send", "z_udp_send", "pio=3"),
+    "vi_udp_send_dma": ("udp_send", "z_udp_send", "pio=0"),
+    "vi_udp_recv": ("udp_send", "z_udp_recv", "pio=3"),
+    "vi_tcp_send_pio": ("tcp_rtt", "z_tcp_send", "pio=3"),
+    "vi_tcp_send_dma": ("tcp_rtt", "z_tcp_send", "pio=0"),
+    "vi_tcp_recv": ("tcp_rtt", "z_tcp_recv", "pio=3"),
+}
+TEXT.update({
+    "vi_idle": "ef_vi: reactor call, nothing to do",
+    "vi_udp_send_pio": "ef_vi: UDP send by PIO",
+    "vi_udp_send_dma": "ef_vi: UDP send by DMA",
+    "vi_udp_recv": "ef_vi: UDP receive",
+    "vi_tcp_send_pio": "ef_vi: TCP send by PIO",
+    "vi_tcp_send_dma": "ef_vi: TCP send by DMA",
+    "vi_tcp_recv": "ef_vi: TCP receive",
+})
+PER_ROUND.update({"vi_tcp_send_pio": 2, "vi_tcp_send_dma": 2, "vi_tcp_recv": 2})
+BUDGET = {"vi_idle": 90, "vi_udp_send_pio": 220, "vi_udp_send_dma": 220, "vi_udp_recv": 290, "vi_tcp_send_pio": 300,
+          "vi_tcp_send_dma": 300, "vi_tcp_recv": 350}
+BUDGET.update({n: r[2] for n, r in ROWS.items()})
 
 
-def collect(calls, op, toggle, count, tmp):
-    """Instructions collected inside @toggle while @calls runs @op @count times."""
-    out = os.path.join(tmp, f"{op}.{toggle.replace('*', 'all')}.{count}")
+def in_entries(text):
+    """Instructions at and below ef_vi's entry points in a callgrind file: the calls to them from outside of the model."""
+    names, total, inside, callee, costs = {}, 0, False, False, False
+    for line in text.splitlines():
+        m = re.match(r"(c?)fn=\((\d+)\)(?: (\S+))?", line)
+        if m:
+            name = names.setdefault(m[2], m[3] or "")
+            if m[1]:
+                callee = name.split("'")[0] in VI_ENTRIES
+            else:
+                inside = name.startswith("softvi_")
+        elif line.startswith("calls="):
+            costs = True
+            continue
+        elif callee and not inside and costs and re.match(r"[+*-]?\d* \d+$", line):
+            total += int(line.split()[1])
+            callee = False
+        costs = False
+    return total
+
+
+def collect(calls, op, toggle, count, tmp, attr=None):
+    """Instructions collected inside @toggle while @calls runs @op @count times; with @attr less those in VI_ENTRIES."""
+    out = os.path.join(tmp, f"{op}.{toggle.replace('*', 'all')}.{count}.{attr}")
     cmd = ["valgrind", "--tool=callgrind", "--collect-atstart=no", f"--toggle-collect={toggle}",
            f"--callgrind-out-file={out}", calls, op, str(count), "12"]
-    r = subprocess.run(cmd, capture_output=True, text=True, timeout=300)
+    env = dict(os.environ, ZF_ATTR=attr) if attr else None
+    r = subprocess.run(cmd, capture_output=True, text=True, timeout=300, env=env)
     if r.returncode != 0:
         sys.exit(f"bench: {' '.join(cmd)} failed:\n{r.stderr[-2000:]}")
-    m = re.search(r"^(?:summary|totals): (\d+)", open(out, encoding="utf-8").read(), re.M)
-    return int(m.group(1))
+    text = open(out, encoding="utf-8").read()
+    m = re.search(r"^(?:summary|totals): (\d+)", text, re.M)
+    return int(m.group(1)) - (in_entries(text) if attr else 0)
 
 
 def collect_until(calls, op, toggle, until, tmp):
@@ -114,12 +162,16 @@ def collect_until(calls, op, toggle, until, tmp):
 def instructions(calls):
     """Counts do not depend on what else the machine does: as many at once as there are CPUs."""
     res = {}
+    vi = os.path.join(os.path.dirname(calls), "vi_calls")
     with tempfile.TemporaryDirectory() as tmp, ThreadPoolExecutor(os.cpu_count()) as pool:
         # Twice as many minus as many: what happens once only falls out.
         runs = {(name, n): pool.submit(collect, calls, op, toggle, n, tmp)
                 for name, (op, toggle, _) in ROWS.items() for n in (COUNT, 2 * COUNT)}
         bells = {name: pool.submit(collect_until, calls, *args, tmp) for name, args in BELLS.items()}
-        for name in ROWS:
+        if os.path.exists(vi):
+            runs.update({(name, n): pool.submit(collect, vi, op, toggle, n, tmp, attr)
+                         for name, (op, toggle, attr) in VI_ROWS.items() for n in (COUNT, 2 * COUNT)})
+        for name in dict.fromkeys(k for k, _ in runs):
             few, many = runs[name, COUNT].result(), runs[name, 2 * COUNT].result()
             res[name] = round((many - few) / COUNT / PER_ROUND.get(name, 1), 1)
         res.update({name: f.result() for name, f in bells.items()})
@@ -290,7 +342,7 @@ def main():
     else:
         print(f"{'instructions per call':48} {'budget':>8} {'now':>8} {'ratio':>6} {'baseline':>9}")
         for n, v in ins.items():
-            bud = ROWS[n][2] if n in ROWS else None
+            bud = BUDGET.get(n)
             print(f"{TEXT[n]:48} {bud or '-':>8} {v:8.1f} {v / bud if bud else 0:6.2f} {base.get(n, '-'):>9}")
         if rtt:
             print(f"\n{'full round trip, two processes, 64 bytes':40} {'min':>8} {'p50':>8} {'p99':>8}  ns")

@@ -2,7 +2,8 @@
  *
  * The calls whose instructions are counted. Each stands in a function of its own named z_*, which callgrind is told to
  * collect in (bench.py does so); what it needs has been prepared before, outside of it. Two stacks of this process,
- * joined by wire:NAME, with their attributes as a user would set them, spinning switched off.
+ * joined by wire:NAME, with their attributes as a user would set them, spinning switched off. Built with CALLS_SOFTVI, and a
+ * library that has the model of an adapter, they are joined by that.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -11,6 +12,14 @@
 #include <string.h>
 
 #include <zf/zf.h>
+
+#if CALLS_SOFTVI
+#include "softvi/softvi.h"
+#define PORT "softvi:bench"
+#else
+#define CALLS_SOFTVI 0
+#define PORT "wire:bench"
+#endif
 
 #define NOINLINE __attribute__((noinline))
 
@@ -335,8 +344,13 @@ main(int argc, char **argv)
 		return 2;
 	}
 	must("zf_init", zf_init());
-	open_side(&a, "wire:bench/a", "10.0.0.1/24", 64, strcmp(op, "alt") == 0 ? 2 : 0);
-	open_side(&b, "wire:bench/b", "10.0.0.2/24", members > 64 ? members : 64, 0);
+#if CALLS_SOFTVI
+	/* As if each zocket had its filter. */
+	softvi_cfg(softvi_adapter("bench/a"))->all_to_vi = true;
+	softvi_cfg(softvi_adapter("bench/b"))->all_to_vi = true;
+#endif
+	open_side(&a, PORT "/a", "10.0.0.1/24", 64, strcmp(op, "alt") == 0 ? 2 : 0);
+	open_side(&b, PORT "/b", "10.0.0.2/24", members > 64 ? members : 64, 0);
 	open_udp(&a, "10.0.0.1", "10.0.0.2");
 	open_udp(&b, "10.0.0.2", "10.0.0.1");
 	for (int i = 0; i < 100; i++) { /* ARP, and timers of the start */
@@ -367,6 +381,8 @@ main(int argc, char **argv)
 			must("send", strcmp(op, "udp_send_iov") == 0 ? z_udp_send_iov(&a, len) : z_udp_send(&a, len));
 			must("recv", z_udp_recv(&b));
 		}
+		if (CALLS_SOFTVI) /* an adapter's completions are learnt of by polls */
+			zf_reactor_perform(a.st);
 	}
 	must("zf_stack_free", zf_stack_free(a.st));
 	must("zf_stack_free", zf_stack_free(b.st));
