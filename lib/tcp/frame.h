@@ -74,12 +74,12 @@ tcp_header_here(struct zf_ctx *ctx, struct zft *ts, uint32_t len, uint8_t flags)
 		(void)tcp_opts_put_ts((uint8_t *)(tcp + 1), tcp_ts_now(ctx, ts->ts_offset), ts->ts_recent);
 }
 
-/* May a header alone leave by the port's own copy, at once, with no mark of congestion in it? */
+/* May a header alone leave by the port's own copy, at once: no mark of congestion in it, no alternative to be told of it? */
 static ZF_ALWAYS_INLINE bool
 tcp_may_go_bare(const struct zf_ctx *ctx, const struct zft *ts)
 {
 	return ctx->tx_copy != NULL && ts->sum_mode == TCP_SUM_NONE && ts->path.resolved &&
-	       ts->hdr_len <= ctx->tx_copy_max && (ts->flags & (TF_ECN | TF_ECE | TF_CWR)) == 0;
+	       ts->hdr_len <= ctx->tx_copy_max && (ts->flags & (TF_ECN | TF_ECE | TF_CWR | TF_ALT)) == 0;
 }
 
 /* It leaves, with the template's options, at snd_nxt. False: no room. */
