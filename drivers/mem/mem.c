@@ -308,8 +308,7 @@ mem_service(void *priv, uint64_t now_ns)
 	struct mem_port *p = priv;
 	uint64_t next = UINT64_MAX;
 
-	if (p->reset_asked) {
-		p->reset_asked = false;
+	if (atomic_exchange(&p->reset_asked, false)) {
 		p->n_filters = 0;
 		p->forgotten = p->filter_serial;
 		empty_rings(p);

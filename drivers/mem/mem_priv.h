@@ -68,7 +68,7 @@ struct mem_port {
 	char name[MEM_NAME_MAX];
 	bool open, started, recording;
 	enum port_link link;
-	bool reset_asked;
+	_Atomic bool reset_asked; /* by any thread */
 	struct mem_cfg cfg;
 	struct mem_stats stats;
 	struct port_host host; /* copy; opaque stays valid until close */
