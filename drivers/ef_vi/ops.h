@@ -92,7 +92,7 @@ struct efvi_filter {
 };
 
 struct efvi_filter_id {
-	uint64_t v[2];
+	uint64_t v;
 };
 
 /* EFVI_HOT_OPS(X): X(result, name, (arguments)).

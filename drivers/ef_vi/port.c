@@ -391,8 +391,9 @@ efvi_filter_add(void *priv, uint16_t qid, const struct port_filter *f, struct po
 		ef.rport = f->rport;
 	}
 	rc = p->ops->filter_add(p->vi, p->dh, &ef, &got);
+	/* Which VI it was: one of a dead VI is gone with it, and its number may mean another by now. */
 	if (rc == 0)
-		memcpy(id, &got, sizeof(*id));
+		*id = (struct port_filter_id){{got.v, p->vi_serial}};
 	return rc == -ENOSPC ? -EBUSY : rc == -EPROTONOSUPPORT ? -EOPNOTSUPP : rc;
 }
 
@@ -400,9 +401,8 @@ void
 efvi_filter_del(void *priv, const struct port_filter_id *id)
 {
 	struct efvi_port *p = priv;
-	struct efvi_filter_id ef;
+	struct efvi_filter_id ef = {id->v[0]};
 
-	memcpy(&ef, id, sizeof(ef));
-	if (p->vi != NULL)
+	if (p->vi != NULL && id->v[1] == p->vi_serial)
 		(void)p->ops->filter_del(p->vi, p->dh, &ef);
 }

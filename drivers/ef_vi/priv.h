@@ -71,6 +71,7 @@ struct efvi_port {
 	int dh, if_index;
 	struct efvi_pd *pd;
 	struct efvi_vi *vi;
+	uint64_t vi_serial; /* of this VI, from 1 on */
 	struct efvi_pio *pio;
 	struct efvi_memreg *mr;
 	uint64_t *dma;

@@ -344,14 +344,14 @@ filter_add(struct efvi_vi *vi, int dh, const struct efvi_filter *f, struct efvi_
 		rc = ef_vi_filter_add(&vi->vi, dh, &fs, &cookie);
 	if (rc < 0)
 		return rc;
-	*id = (struct efvi_filter_id){{(uint64_t)cookie.filter_id, (uint64_t)cookie.filter_type}};
+	id->v = (uint64_t)(uint32_t)cookie.filter_type << 32 | (uint32_t)cookie.filter_id;
 	return 0;
 }
 
 static int
 filter_del(struct efvi_vi *vi, int dh, const struct efvi_filter_id *id)
 {
-	ef_filter_cookie cookie = {.filter_id = (int)id->v[0], .filter_type = (int)id->v[1]};
+	ef_filter_cookie cookie = {.filter_id = (int)(uint32_t)id->v, .filter_type = (int)(id->v >> 32)};
 
 	return ef_vi_filter_del(&vi->vi, dh, &cookie);
 }

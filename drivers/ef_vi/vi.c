@@ -123,6 +123,7 @@ efvi_vi_make(struct efvi_port *p)
 
 	if (rc < 0)
 		return refused(p, rc, "the adapter gives no VI", vi_remedy(rc));
+	p->vi_serial++;
 	rc = sent_fits(p);
 	if (rc == 0 && p->tx_ring != 0)
 		rc = pio_make(p);

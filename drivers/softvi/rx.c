@@ -231,8 +231,7 @@ softvi_filter_add(struct efvi_vi *vi, int dh, const struct efvi_filter *f, struc
 		return -EBUSY;
 	a->filters[place] = (struct softvi_filter){vi, *f};
 	a->n_filters++;
-	id->v[0] = place + 1;
-	id->v[1] = 0;
+	id->v = place + 1;
 	return 0;
 }
 
@@ -242,11 +241,11 @@ softvi_filter_del(struct efvi_vi *vi, int dh, const struct efvi_filter_id *id)
 	struct softvi *a = vi->a;
 
 	(void)dh;
-	if (id->v[0] == 0 || id->v[0] > SOFTVI_FILTERS || a->filters[id->v[0] - 1].vi != vi) {
+	if (id->v == 0 || id->v > SOFTVI_FILTERS || a->filters[id->v - 1].vi != vi) {
 		softvi_fault(a, "a filter removed that is not there");
 		return -ENOENT;
 	}
-	a->filters[id->v[0] - 1].vi = NULL;
+	a->filters[id->v - 1].vi = NULL;
 	a->n_filters--;
 	return 0;
 }

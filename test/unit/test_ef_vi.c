@@ -269,6 +269,13 @@ filters_bring_frames_to_the_vi(void)
 	softvi_cfg(a)->fail[SOFTVI_FILTER_ADD] = -ENOSPC;
 	CU_ASSERT_EQUAL(u.drv->filter_add(u.priv, 0, &f, &id), -EBUSY);
 	u.drv->filter_del(u.priv, &id);
+	/* One of a VI that is gone is nobody's, whatever has its number now. */
+	softvi_cfg(a)->fail[SOFTVI_FILTER_ADD] = 0;
+	softvi_overflow(a);
+	help_run(st);
+	CU_ASSERT_EQUAL(u.drv->filter_add(u.priv, 0, &f, &id), 0);
+	u.drv->filter_del(u.priv, &full_id);
+	CU_ASSERT_EQUAL(u.drv->filter_add(u.priv, 0, &f, &full_id), -EEXIST);
 	zf_stack_free(st); /* the other one goes with the VI */
 	CU_ASSERT_EQUAL(softvi_in_use(a), 0);
 	forget(a);

@@ -301,7 +301,7 @@ static struct efvi_filter_id
 all_for_us(struct rig *r)
 {
 	struct efvi_filter f = {.form = EFVI_FILTER_MAC};
-	struct efvi_filter_id id = {{0, 0}};
+	struct efvi_filter_id id = {0};
 
 	memcpy(f.mac, mem_cfg(r->port)->mac, 6);
 	CU_ASSERT_EQUAL_FATAL(r->ops->filter_add(r->vi, r->dh, &f, &id), 0);
