@@ -384,8 +384,12 @@ efvi_filter_add(void *priv, uint16_t qid, const struct port_filter *f, struct po
 	(void)qid;
 	if (p->vi == NULL)
 		return -EBUSY;
-	/* An address without a port is no form of this adapter's: the stack looks at the sender itself. */
-	if (f->rip.raw != 0 && f->rport.raw != 0) {
+	/* A sender without its port (a group with one source) is no form of this adapter's: such frames come by the side port,
+	 * unless a wider filter takes them. Widening it here would collide with just that filter.
+	 */
+	if (f->rip.raw != 0 && f->rport.raw == 0)
+		return -EOPNOTSUPP;
+	if (f->rip.raw != 0) {
 		ef.form = EFVI_FILTER_FULL;
 		ef.rip = f->rip;
 		ef.rport = f->rport;

@@ -266,6 +266,9 @@ filters_bring_frames_to_the_vi(void)
 	f.vlan = 5;
 	CU_ASSERT_EQUAL(u.drv->filter_add(u.priv, 0, &f, &full_id), -EOPNOTSUPP);
 	f.vlan = 0;
+	f.rport = BE16_C(0);
+	CU_ASSERT_EQUAL(u.drv->filter_add(u.priv, 0, &f, &full_id), -EOPNOTSUPP);
+	f.rport = BE16_C(9);
 	softvi_cfg(a)->fail[SOFTVI_FILTER_ADD] = -ENOSPC;
 	CU_ASSERT_EQUAL(u.drv->filter_add(u.priv, 0, &f, &id), -EBUSY);
 	u.drv->filter_del(u.priv, &id);
