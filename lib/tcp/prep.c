@@ -102,6 +102,7 @@ unframe(struct zf_ctx *ctx, struct tcp_prep *p, uint32_t k)
 	} else if (p->way == PREP_TWIN) {
 		pkt_put(ctx->pool, p->frames[k]);
 		ctx->tcp->tx_held--;
+		ctx->tcp->prep_held--;
 	}
 }
 
@@ -146,10 +147,13 @@ take_run(struct zf_ctx *ctx, struct tcp_prep *p, uint32_t k, uint32_t *i)
 		}
 		sq_borrow(ctx);
 		r->tx_held++;
+		r->prep_held++;
 		p->frames[k] = twin;
 	}
 	sq_borrow(ctx);
 	r->tx_held++;
+	r->prep_held++;
+	r->prep_segs++;
 	*i = sq_take(r);
 	*sq_seg(r, *i) = (struct tcp_txseg){.m = m, .next = TCP_NONE, .off = TCP_PAYLOAD_OFF};
 	return true;
@@ -212,6 +216,8 @@ tcp_prep_cut(struct zf_ctx *ctx, struct tcp_prep *p, uint32_t n)
 		p->bytes -= sq_seg(r, i)->len;
 		unframe(ctx, p, k);
 		sq_put(ctx, r, i);
+		r->prep_segs--;
+		r->prep_held--;
 	}
 	if (n == 0) {
 		tcp_prep_init(p);
@@ -278,9 +284,13 @@ join(struct zf_ctx *ctx, struct zft *ts, struct tcp_prep *p, uint32_t k)
 		g->sent = ctx->now;
 		g->n_sent = 1;
 		i = g->next;
-		if (p->way == PREP_TWIN)
+		if (p->way == PREP_TWIN) {
 			r->tx_held--;
+			r->prep_held--;
+		}
 	}
+	r->prep_segs -= p->n;
+	r->prep_held -= p->n;
 	ts->sq_unsent = i;
 	ts->snd_nxt = i == TCP_NONE ? seq_add(p->seq, p->bytes) : sq_seg(r, i)->seq;
 	ts->snd_end = seq_add(p->seq, p->bytes);

@@ -287,6 +287,8 @@ struct tcp_room {
 	uint32_t tx_held, tx_held_max;
 	uint32_t tx_held_own;   /* not borrowed */
 	uint32_t tx_held_top;   /* with all that may be */
+	uint32_t prep_segs;     /* records of prepared frames, which are in no queue, */
+	uint32_t prep_held;     /* and their part of tx_held */
 	uint32_t owed_head;     /* cut-through work of the last poll */
 	uint32_t pend_head, pend_tail; /* connections with something to send */
 	uint32_t n_out;

@@ -168,8 +168,8 @@ room_check(struct zf_ctx *ctx)
 	CHECK(s.owed == listed(r, r->owed_head, TF_OWED, true));
 	CHECK(s.pending == 0 || (ctx->owed & CTX_OWED_TCP_OUT));
 	CHECK(s.owed == 0 || (ctx->owed & CTX_OWED_TCP));
-	CHECK(s.segs + r->n_free_seg == r->max_segs);
-	CHECK(s.seg_bufs == r->tx_held);
+	CHECK(s.segs + r->prep_segs + r->n_free_seg == r->max_segs);
+	CHECK(s.seg_bufs + r->prep_held == r->tx_held);
 	CHECK(r->tx_held_max >= r->tx_held_own && r->tx_held_max <= r->tx_held_top);
 	CHECK(ctx->rx_held <= ctx->rx_hold_max);
 	CHECK(ctx->rx_held >= s.rx);
