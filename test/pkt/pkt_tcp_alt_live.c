@@ -63,7 +63,7 @@ PKT_TEST(alt_is_rebuilt_by_polls_alone, "doc/alternatives.md: nobody has to send
 	ps_tcp_recv(s, 60);
 	ps_silence(s, .001);
 	ps_count(s, ALT_REBUILT, 1); /* the other one is young enough */
-	if (ps_mode_now() != PS_BLIND)
+	if (!ps_mode_is_blind())
 		PS_EQ(s, zf_stack_has_pending_work(ps_stack(s)), 0);
 	PS_EQ(s, ps_alt_send(s, a), 0);
 	ps_out(s, "+0 P. 1:11(10) ack 121");
@@ -355,7 +355,8 @@ PKT_TEST(alt_with_timestamps, "RFC 7323 5.3: none that is older than what the pe
 
 /* The port. */
 
-PKT_TEST_IN(alt_at_a_port_that_fills_up, "design: when something runs out", PS_NO_TX_MODES & ~PS_MODE(PS_ALT_PORT))
+PKT_TEST_IN(alt_at_a_port_that_fills_up, "design: when something runs out",
+	    PS_NO_TX_MODES & PS_NO_VI & ~PS_MODE(PS_ALT_PORT))
 {
 	struct ps *s = ps_established(.attrs = "alt_count=1", .peer_mss = 100);
 	zf_althandle a = ps_alt(s);
@@ -374,7 +375,7 @@ PKT_TEST_IN(alt_at_a_port_that_fills_up, "design: when something runs out", PS_N
 	ps_in(s, "+.01 . 1:1(0) ack 501");
 }
 
-PKT_TEST_IN(alt_at_a_full_port, "design: when something runs out", PS_ALL_MODES & ~PS_MODE(PS_ALT_PORT))
+PKT_TEST_IN(alt_at_a_full_port, "design: when something runs out", PS_NO_VI & ~PS_MODE(PS_ALT_PORT))
 {
 	struct ps *s = ps_established(.attrs = "alt_count=1");
 	zf_althandle a = ps_alt(s);
@@ -413,7 +414,7 @@ PKT_TEST(alt_again_and_again, "design: nothing leaks")
 {
 	struct ps *s = ps_established(.attrs = "alt_count=3");
 	zf_althandle a[3] = {ps_alt(s), ps_alt(s), ps_alt(s)};
-	uint32_t seq = 1, bufs = pool_free_count(ps_ctx(s)->pool);
+	uint32_t seq = 1, bufs = ps_bufs_free(s);
 
 	for (uint32_t i = 0; i < 200; i++) {
 		uint32_t len = 1 + i * 7;
@@ -428,6 +429,6 @@ PKT_TEST(alt_again_and_again, "design: nothing leaks")
 		ps_in(s, "+.001 . 1:1(0) ack %u", seq);
 	}
 	if (mem_cfg(ps_port(s))->hold == 0 && ps_mode_now() != PS_SHARED)
-		PS_EQ(s, pool_free_count(ps_ctx(s)->pool), bufs);
+		PS_EQ(s, ps_bufs_free(s), bufs);
 	ps_count(s, ALT_SENT, 200);
 }

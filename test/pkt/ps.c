@@ -544,6 +544,14 @@ ps_ctx(struct ps *s)
 	return zt_ctx(s->zt);
 }
 
+uint32_t
+ps_bufs_free(struct ps *s)
+{
+	uint32_t n = pool_free_count(ps_ctx(s)->pool);
+
+	return ps_mode_is_vi() ? n + softvi_rx_posted(softvi_adapter(mem_name(ps_port(s)))) : n;
+}
+
 /* The other stack of a shared queue. It is opened first, so that it is polled last: the script's stack sees all. */
 static void
 open_companion(struct ps *s, const char *port)

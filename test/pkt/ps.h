@@ -120,6 +120,8 @@ struct zf_stack *ps_stack(struct ps *s);
 struct mem_port *ps_port(struct ps *s);
 struct zf_ctx *ps_ctx(struct ps *s);
 enum ps_mode ps_mode_now(void);
+/* Buffers that are neither in use nor on their way: those in an adapter's receive ring are free. */
+uint32_t ps_bufs_free(struct ps *s);
 /* The port does not tell whether frames wait: a stack on it always has pending work. */
 bool ps_mode_is_blind(void);
 
