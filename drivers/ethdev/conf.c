@@ -78,7 +78,9 @@ ethdev_conf_init(struct ethdev_port *p, const struct port_open_args *args, const
 
 	p->caps = caps_of(dev) | PORT_RX_INTR_STAYS;
 	p->mac_of_peer = (p->caps & QUIRK_MAC_OF_PEER) != 0;
-	p->caps &= ~QUIRK_MAC_OF_PEER;
+	if (p->caps & QUIRK_ONE_QUEUE)
+		most = 1;
+	p->caps &= ~(QUIRK_MAC_OF_PEER | QUIRK_ONE_QUEUE);
 	p->queues = ZF_MAX(ZF_MIN(args->queues, most), (uint16_t)1);
 	conf_fill(p, dev);
 	rc = ring_size(p, "rx_ring_max", args->rx_ring, &dev->rx_desc_lim, &p->rx_desc);

@@ -89,10 +89,11 @@ int ethdev_intr_arm(void *priv, uint16_t qid, bool on);
 void ethdev_intr_stop(struct ethdev_port *p);
 void ethdev_intr_fini(struct ethdev_port *p);
 
-/* quirk.c: the capabilities that DPDK does not report, by name of the PMD; and one for this folder alone: the MAC
- * address of the port is that of the other end too.
+/* quirk.c: the capabilities that DPDK does not report, by name of the PMD; and two for this folder alone: the MAC
+ * address of the port is that of the other end too, and frames that no rule takes come by any queue, not by the first.
  */
 #define QUIRK_MAC_OF_PEER (1u << 31)
+#define QUIRK_ONE_QUEUE   (1u << 30)
 uint32_t ethdev_quirks(const char *driver_name);
 
 /* dpdklog.c: between the two DPDK's log lines are kept, not printed. end gives the first as "" or ": TEXT". A second

@@ -20,7 +20,8 @@ static const struct {
 } quirks[] = {
 	/* Into a ring of the kernel, a guest, a peer: copied at once, then freed. */
 	{"net_af_packet", COPIES | SHARED | CHAINS},
-	{"net_tap", COPIES | SHARED | CHAINS | QUIRK_MAC_OF_PEER}, /* the kernel's interface has it */
+	/* The kernel's interface has its address, and the kernel spreads frames over its queues. */
+	{"net_tap", COPIES | SHARED | CHAINS | QUIRK_MAC_OF_PEER | QUIRK_ONE_QUEUE},
 	{"net_pcap", COPIES | SHARED | CHAINS},
 	{"net_vhost", COPIES | SHARED | CHAINS},
 	{"net_memif", COPIES | SHARED | CHAINS},
