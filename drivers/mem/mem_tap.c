@@ -33,7 +33,8 @@ mem_tap_close(struct mem_port *p)
 {
 	mem_list_clear(&p->q[0].rx);
 	mem_publish_due(&p->q[0]);
-	p->open = p->started = p->reset_asked = false;
+	p->open = p->started = false;
+	p->reset_asked = false;
 	p->mc_n = 0;
 }
 
