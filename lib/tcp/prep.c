@@ -171,6 +171,8 @@ tcp_prep_add(struct zf_ctx *ctx, struct zft *ts, struct tcp_prep *p, const void 
 		p->hdr_len = ts->hdr_len;
 		p->path_gen = ts->path.resolved ? ts->path_gen : 0;
 	}
+	p->kept_ack = p->last_ack;
+	p->kept_edge = p->last_edge;
 	choose_way(ctx, ts, p, len);
 	for (uint32_t off = 0; off < len; off += part) {
 		struct tcp_txseg *g;
@@ -225,6 +227,8 @@ tcp_prep_cut(struct zf_ctx *ctx, struct tcp_prep *p, uint32_t n)
 	}
 	p->n = n;
 	p->tail = tail;
+	p->last_ack = p->kept_ack;
+	p->last_edge = p->kept_edge;
 	sq_seg(r, tail)->next = TCP_NONE;
 }
 

@@ -38,6 +38,8 @@ struct tcp_prep {
 	tcpseq_t ack;       /* acknowledged by the first frame, the oldest of them, */
 	tcpseq_t last_ack;  /* and by the last one, */
 	tcpseq_t last_edge; /* and the right edge of the window that it tells */
+	tcpseq_t kept_ack;  /* the same two of the frame that is last if the latest tcp_prep_add() is undone */
+	tcpseq_t kept_edge;
 	struct rte_mbuf *frames[TCP_PREP_MAX];
 };
 
@@ -54,7 +56,7 @@ void tcp_prep_init(struct tcp_prep *p);
 int tcp_prep_check(struct zf_ctx *ctx, struct zft *ts, const struct tcp_prep *p, size_t len);
 /* Frames for @len bytes, cut at the MSS, behind those that are there: all, or none and false if buffers are short. */
 bool tcp_prep_add(struct zf_ctx *ctx, struct zft *ts, struct tcp_prep *p, const void *buf, uint32_t len);
-/* Drop all frames but the first @n. */
+/* Drop all frames, @n 0, or those of the latest tcp_prep_add(), @n what there was before. */
 void tcp_prep_cut(struct zf_ctx *ctx, struct tcp_prep *p, uint32_t n);
 /* Could the frames leave with new headers, on the path as it is now? Else only tcp_prep_queue() can send their payload: the
  * path became narrower, its neighbour is unknown, the port takes frames in another way.

@@ -166,6 +166,21 @@ PKT_TEST(alt_is_retransmitted, "doc/alternatives.md: like any other data")
 	ps_in(s, "+.01 . 51:51(0) ack 1481");
 }
 
+PKT_TEST(alt_refused_message_acknowledges_nothing, "RFC 1122 4.2.3.2: what is not told is still owed")
+{
+	struct ps *s = ps_established(.attrs = "alt_count=1;alt_buf_size=512");
+	zf_althandle a = ps_alt(s);
+
+	PS_EQ(s, ps_alt_queue(s, a, 10), 0);
+	ps_in(s, "+.01 P. 1:51(50) ack 1");
+	ps_tcp_recv(s, 50);
+	PS_EQ(s, ps_alt_queue(s, a, 1460), -ENOBUFS); /* it would have told */
+	PS_EQ(s, ps_alt_send(s, a), 0);
+	ps_out(s, "+0 P. 1:11(10) ack 1");
+	ps_out(s, "+0 . 11:11(0) ack 51");
+	ps_in(s, "+.01 . 51:51(0) ack 11");
+}
+
 PKT_TEST(alt_carries_the_ack, "RFC 9293 3.8.6.3: what is owed is told by it")
 {
 	struct ps *s = ps_established(.attrs = "alt_count=1");
