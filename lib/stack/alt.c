@@ -118,12 +118,38 @@ start_drain(struct zf_ctx *ctx, struct alt *a, enum alt_state state)
 	ctx->restless = true;
 }
 
+/* A timestamp that has left makes the headers of all alternatives of a zocket too old, which nothing but alt_due knows:
+ * they are told before that is computed anew, and before one with headers of now joins them.
+ */
+static void
+spread_stamp(struct zf_ctx *ctx, struct zft *ts)
+{
+	struct alt_room *r = room_of(ctx);
+
+	if ((ts->flags & (TF_ALT | TF_TS)) != (TF_ALT | TF_TS) || seq_lt(ts->rcv_nxt, ts->alt_due))
+		return;
+	for (uint32_t i = 0; i < r->n; i++) {
+		struct alt *a = &r->alts[i];
+
+		if (a->zft != ts->index || a->state != ALT_READY || !tcp_prep_is_next(ts, &a->prep))
+			continue;
+		if (tcp_prep_fits(ctx, ts, &a->prep)) {
+			discard_in_port(ctx, a);
+			start_drain(ctx, a, ALT_REBUILD);
+		} else {
+			a->prep.path_gen = 0; /* sent otherwise, with headers of then */
+		}
+	}
+	retie(ctx, ts->index);
+}
+
 /* Its frames leave the port unsent, to come back with new headers. */
 static void
 start_rebuild(struct zf_ctx *ctx, struct alt *a)
 {
 	discard_in_port(ctx, a);
 	start_drain(ctx, a, ALT_REBUILD);
+	spread_stamp(ctx, zft_of(ctx, a));
 	retie(ctx, a->zft);
 }
 
@@ -184,6 +210,7 @@ finish_rebuild(struct zf_ctx *ctx, struct alt *a)
 		ctx->owed |= CTX_OWED_ALT;
 		return;
 	}
+	spread_stamp(ctx, ts);
 	a->state = ALT_READY;
 	ctx_count(ctx, CNT_ALT_REBUILT);
 	retie(ctx, a->zft);
@@ -212,6 +239,7 @@ run_ready(struct zf_ctx *ctx, struct alt_room *r, struct alt *a)
 	struct zft *ts = zft_of(ctx, a);
 
 	if (!tcp_prep_is_next(ts, &a->prep)) {
+		spread_stamp(ctx, ts);
 		retie(ctx, a->zft); /* it can only be cancelled: never due */
 		return;
 	}
@@ -291,6 +319,7 @@ zf_alternatives_cancel(struct zf_stack *st, zf_althandle h)
 	tcp_enter(ctx);
 	zft = a->zft;
 	if (zft != TCP_NONE) { /* events may have ended it */
+		spread_stamp(ctx, &ctx->tcp->zfts[zft]);
 		drop(ctx, a);
 		tcp_fast_update(ctx, &ctx->tcp->zfts[zft]);
 	}
@@ -393,6 +422,7 @@ queue(struct zf_ctx *ctx, struct zft *ts, struct alt *a, const struct iovec *iov
 	if (a->state == ALT_READY && tcp_prep_is_next(ts, &a->prep) && is_due(room_of(ctx), ts, a) &&
 	    tcp_prep_fits(ctx, ts, &a->prep))
 		start_rebuild(ctx, a);
+	spread_stamp(ctx, ts);
 	if (a->state == ALT_DRAINING || a->state == ALT_REBUILD)
 		return -EBUSY;
 	rc = tcp_prep_check(ctx, ts, &a->prep, iov->iov_len);

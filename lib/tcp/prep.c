@@ -263,7 +263,7 @@ tcp_prep_still_good(const struct zf_ctx *ctx, const struct zft *ts, struct tcp_p
 
 	if (p->path_gen == ts->path_gen)
 		return true;
-	if (memcmp((const uint8_t *)m->buf_addr + g->off - ts->hdr_len, ts->hdr, ts->l3_off) != 0)
+	if (p->path_gen == 0 || memcmp((const uint8_t *)m->buf_addr + g->off - ts->hdr_len, ts->hdr, ts->l3_off) != 0)
 		return false;
 	p->path_gen = ts->path_gen;
 	return true;

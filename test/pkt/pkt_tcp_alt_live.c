@@ -368,6 +368,53 @@ PKT_TEST(alt_with_timestamps, "RFC 7323 5.3: none that is older than what the pe
 	ps_count(s, ALT_SENT, 1);
 }
 
+PKT_TEST(alt_with_timestamps_and_siblings, "RFC 7323 5.3: whichever of them is sent")
+{
+	struct ps *s = ps_established(.attrs = "alt_count=3", .peer_ts = true);
+	zf_althandle a = ps_alt(s), b = ps_alt(s), c = ps_alt(s);
+
+	PS_EQ(s, ps_alt_queue(s, a, 10), 0);
+	PS_EQ(s, ps_alt_queue(s, b, 20), 0);
+	ps_in(s, "+.5 P. 1:11(10) ack 1");
+	ps_out(s, "+.04 . 1:1(0) ack 11");
+	ps_alt_run(s);
+	ps_count(s, ALT_REBUILT, 2);
+	ps_tcp_recv(s, 10);
+	/* The same again, and a third that is of now. */
+	ps_in(s, "+.5 P. 11:31(20) ack 1");
+	ps_out(s, "+.04 . 1:1(0) ack 31");
+	PS_EQ(s, ps_alt_queue(s, c, 30), 0);
+	ps_alt_run(s);
+	ps_count(s, ALT_REBUILT, 2);
+	PS_EQ(s, ps_alt_send(s, b), 0);
+	ps_out(s, "+0 P. 1:21(20) ack 31");
+	ps_tcp_recv(s, 20);
+	ps_in(s, "+.01 . 31:31(0) ack 21");
+	ps_count(s, ALT_SENT, 1);
+}
+
+PKT_TEST(alt_with_timestamps_and_a_spoiled_one, "RFC 7323 5.3: what can only be cancelled hides nothing")
+{
+	struct ps *s = ps_established(.attrs = "alt_count=2", .peer_ts = true);
+	zf_althandle a = ps_alt(s), b = ps_alt(s);
+
+	PS_EQ(s, ps_alt_queue(s, a, 10), 0);
+	PS_EQ(s, ps_tcp_send(s, 10), 10);
+	ps_out(s, "+0 P. 1:11(10) ack 1");
+	ps_in(s, "+.01 . 1:1(0) ack 11");
+	PS_EQ(s, ps_alt_queue(s, b, 20), 0);
+	ps_in(s, "+.5 P. 1:11(10) ack 11");
+	ps_out(s, "+.04 . 11:11(0) ack 11");
+	ps_alt_run(s);
+	ps_count(s, ALT_REBUILT, 1);
+	PS_EQ(s, ps_alt_cancel(s, a), 0);
+	PS_EQ(s, ps_alt_send(s, b), 0);
+	ps_out(s, "+0 P. 11:31(20) ack 11");
+	ps_tcp_recv(s, 10);
+	ps_in(s, "+.01 . 11:11(0) ack 31");
+	ps_count(s, ALT_SENT, 1);
+}
+
 /* The port. */
 
 PKT_TEST_IN(alt_at_a_port_that_fills_up, "design: when something runs out",
