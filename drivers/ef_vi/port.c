@@ -330,6 +330,7 @@ efvi_link(void *priv)
 static void
 revive(struct efvi_port *p, uint64_t now_ns)
 {
+	bool late = p->retry_ns != 0;
 	int rc;
 
 	p->retry_ns = 0;
@@ -349,6 +350,9 @@ revive(struct efvi_port *p, uint64_t now_ns)
 	efvi_rx_first(p);
 	zf_info(p->host.log, LC_CPLANE, "interface %s: events were lost or the adapter was reset; it is in use again",
 		p->if_name);
+	/* The stack was told of the reset when there was no VI to take its filters: once more. */
+	if (late)
+		p->host.event(p->host.opaque, PORT_EV_RESET);
 }
 
 uint64_t
@@ -382,8 +386,9 @@ efvi_filter_add(void *priv, uint16_t qid, const struct port_filter *f, struct po
 	int rc;
 
 	(void)qid;
+	/* Between the tries after a reset: the side port brings what it would take, and the stack asks again after it. */
 	if (p->vi == NULL)
-		return -EBUSY;
+		return -EOPNOTSUPP;
 	/* A sender without its port (a group with one source) is no form of this adapter's: such frames come by the side port,
 	 * unless a wider filter takes them. Widening it here would collide with just that filter.
 	 */

@@ -419,6 +419,32 @@ lost_events_cost_the_frames_under_way(void)
 	forget(a);
 }
 
+/* The try at once finds no VI, a later one does: filters lead to that as they did to the first. */
+static void
+filters_are_back_when_a_later_try_works(void)
+{
+	struct softvi *a = adapter(SOFTVI_8000_LL);
+	struct zf_stack *st = help_stack(ATTRS);
+	struct zfur *ur = help_zfur(st, "192.0.2.1", 7), *ur2;
+
+	help_run(st);
+	softvi_cfg(a)->fail[SOFTVI_VI_ALLOC] = -EBUSY;
+	softvi_reset(a);
+	help_run(st);
+	ur2 = help_zfur(st, "192.0.2.1", 8); /* whoever binds meanwhile may */
+	softvi_cfg(a)->fail[SOFTVI_VI_ALLOC] = 0;
+	mem_clock_ns += 200000000u;
+	help_run(st);
+	CU_ASSERT_EQUAL(mem_push(softvi_port(a), 0, udp_frame, sizeof(udp_frame), 0), 0);
+	help_run(st);
+	CU_ASSERT_EQUAL(softvi_stats(a)->rx_frames, 1);
+	CU_ASSERT_EQUAL(softvi_stats(a)->rx_kernel, 0);
+	CU_ASSERT_EQUAL(zfur_free(ur2), 0);
+	CU_ASSERT_EQUAL(zfur_free(ur), 0);
+	zf_stack_free(st);
+	forget(a);
+}
+
 static void
 buffers_of_another_pool_are_copied(void)
 {
@@ -450,6 +476,7 @@ static const struct unit_test tests[] = {
 	UNIT(ring_is_refilled_as_the_attributes_say),
 	UNIT(alternatives_are_the_adapters),
 	UNIT(lost_events_cost_the_frames_under_way),
+	UNIT(filters_are_back_when_a_later_try_works),
 	UNIT(buffers_of_another_pool_are_copied),
 };
 
