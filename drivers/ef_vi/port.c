@@ -125,7 +125,7 @@ info_fill(struct efvi_port *p, struct port_info *info)
 		.mtu = (uint16_t)ZF_MIN(ZF_MAX(mtu, 0), (int)MTU_MAX),
 		.queues = 1,
 		.caps = PORT_TX_REF_OK | PORT_TX_EXTBUF_OK | PORT_CSUM_RX | PORT_CSUM_TX_ALL | PORT_FLOW |
-			(p->pio != NULL ? PORT_PIO : 0),
+			PORT_PIO, /* where tx_copy is there, which a reset may change */
 		.rx_ring = p->rx_ring,
 		.tx_ring = p->tx_ring,
 		.buf_bytes = EFVI_BUF_BYTES,

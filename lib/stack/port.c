@@ -654,6 +654,17 @@ link_changed(struct port_member *pm)
 		netif_link_up(p->netifs[i], pm->ctx->now);
 }
 
+/* Headers were made for the limit of tx_copy, which an adapter may have lost or found. */
+static void
+attach_again(struct port_member *pm)
+{
+	uint32_t was = pm->ctx->tx_copy_max;
+
+	attach_direct(pm);
+	if (pm->ctx->tx_copy_max != was && pm->ctx->ip != NULL)
+		netif_touch(pm->netif);
+}
+
 static void
 service_locked(struct port_member *pm, uint32_t ev)
 {
@@ -680,7 +691,7 @@ service_locked(struct port_member *pm, uint32_t ev)
 	if (park)
 		share_unpark(p);
 	if (p->share == NULL)
-		attach_direct(pm);
+		attach_again(pm);
 	else if (park)
 		share_attach(pm);
 	if (next == UINT64_MAX)

@@ -445,6 +445,40 @@ filters_are_back_when_a_later_try_works(void)
 	forget(a);
 }
 
+/* PIO that was not to be had at first, and is after a reset: headers made before know no limit of it. */
+static void
+pio_found_late_has_its_limit(void)
+{
+	static const char big[1400];
+	uint8_t f[128];
+	struct softvi *a = adapter(SOFTVI_7000);
+	struct zf_stack *st;
+	struct zfut *ut;
+
+	softvi_cfg(a)->fail[SOFTVI_PIO_ALLOC] = -ENOSPC;
+	st = help_stack(ATTRS "pio=1");
+	ut = help_zfut(st, "192.0.2.1", "192.0.2.9", 7);
+	CU_ASSERT_EQUAL(zfut_send_single(ut, big, sizeof(big)), (int)sizeof(big)); /* asks where the peer is */
+	CU_ASSERT_EQUAL(mem_push(softvi_port(a), 0, f, help_arp_reply(f, "192.0.2.9", "192.0.2.1"), 0), 0);
+	for (int i = 0; i < 100; i++) /* the side port's turn */
+		help_run(st);
+	CU_ASSERT_EQUAL(zfut_send_single(ut, big, sizeof(big)), (int)sizeof(big));
+	help_run(st);
+	CU_ASSERT_EQUAL(help_count_sent(softvi_port(a), IP_PROTO_UDP, NULL), 2);
+	CU_ASSERT_EQUAL(softvi_stats(a)->tx_pio, 0);
+	softvi_cfg(a)->fail[SOFTVI_PIO_ALLOC] = 0;
+	softvi_reset(a);
+	help_run(st);
+	CU_ASSERT_EQUAL(zf_stack_query_feature(st, PIO), 1);
+	for (int i = 0; i < 4; i++)
+		CU_ASSERT_EQUAL(zfut_send_single(ut, big, sizeof(big)), (int)sizeof(big));
+	help_run(st);
+	CU_ASSERT_EQUAL(help_count_sent(softvi_port(a), IP_PROTO_UDP, NULL), 4);
+	CU_ASSERT_EQUAL(zfut_free(ut), 0);
+	zf_stack_free(st);
+	forget(a);
+}
+
 static void
 buffers_of_another_pool_are_copied(void)
 {
@@ -477,6 +511,7 @@ static const struct unit_test tests[] = {
 	UNIT(alternatives_are_the_adapters),
 	UNIT(lost_events_cost_the_frames_under_way),
 	UNIT(filters_are_back_when_a_later_try_works),
+	UNIT(pio_found_late_has_its_limit),
 	UNIT(buffers_of_another_pool_are_copied),
 };
 
