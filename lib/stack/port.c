@@ -104,9 +104,12 @@ port_intr_arm(struct port_member *pm, bool on)
 	int rc;
 
 	/* A descriptor is one queue's; with one of its own beside the common one there would have to be two. And an interrupt
-	 * that stays until it is disarmed cannot be for two: the one that wakes would disarm it under the other.
+	 * that stays until it is disarmed cannot be for two: the one that wakes would disarm it under the other. But what was
+	 * armed by the first stack, before there were others, may be disarmed.
 	 */
-	if (p->drv->intr_arm == NULL || (p->share != NULL && (pm->own != 0 || (p->info.caps & PORT_RX_INTR_STAYS))))
+	if (p->drv->intr_arm == NULL)
+		return -EOPNOTSUPP;
+	if (on && p->share != NULL && (pm->own != 0 || (p->info.caps & PORT_RX_INTR_STAYS)))
 		return -EOPNOTSUPP;
 	/* Against another stack's service(), which may exchange the rings. */
 	pthread_mutex_lock(&p->drv_lock);
@@ -381,6 +384,9 @@ set_up_alternatives(struct port_member *pm)
 	int rc;
 
 	if (attr == NULL || attr->alt_count == 0 || p->drv->alt_setup == NULL)
+		return 0;
+	/* Beside a queue of its own it polls the common one alone, until there are others: completions would never be seen. */
+	if (pm->own != 0)
 		return 0;
 	rc = p->drv->alt_setup(p->priv, 0, (uint32_t)attr->alt_count, (uint32_t)attr->alt_buf_size, &info);
 	if (rc == 0)

@@ -585,6 +585,21 @@ many_filters(void)
 	end(p, &st, 1);
 }
 
+/* The port's own alternatives tell by the queue that they are on, and one beside the common queue polls that alone. */
+static void
+with_a_queue_of_its_own_alternatives_are_the_stacks(void)
+{
+	struct mem_port *p = port("stalt", 4);
+	struct zf_stack *st[2];
+
+	mem_cfg(p)->alts = 4;
+	st[0] = stack("stalt", "192.0.2.1", "port_queues=4;alt_count=2");
+	CU_ASSERT_PTR_NULL(st[0]->ctx.alt);
+	CU_ASSERT_EQUAL(st[0]->port->alt_buf_bytes, 0);
+	st[1] = stack("stalt", "192.0.2.2", ""); /* nor do they keep others away */
+	end(p, st, 2);
+}
+
 static const struct unit_test tests[] = {
 	UNIT(one_queue_needs_no_filter),
 	UNIT(a_filter_for_each_binding),
@@ -601,6 +616,7 @@ static const struct unit_test tests[] = {
 	UNIT(a_port_that_receives_by_filter_alone),
 	UNIT(one_queue_with_filters),
 	UNIT(many_filters),
+	UNIT(with_a_queue_of_its_own_alternatives_are_the_stacks),
 };
 
 int
