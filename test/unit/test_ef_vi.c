@@ -501,6 +501,50 @@ buffers_of_another_pool_are_copied(void)
 	forget(a);
 }
 
+/* The second stack's buffers are none that the adapter knows; the first, whose they are, may go before. */
+static void
+a_second_stack_sends_and_outlives_the_first(void)
+{
+	struct softvi *a = adapter(SOFTVI_8000_LL);
+	struct zf_stack *st[2] = {help_stack(ATTRS), NULL};
+	struct zfut *ut;
+	struct zfur *ur;
+	uint8_t f[128];
+
+	st[1] = help_stack("interface=softvi:ef;ipv4=192.0.2.2/24");
+	ut = help_zfut(st[1], "192.0.2.2", "192.0.2.9", 7);
+	ur = help_zfur(st[0], "192.0.2.1", 7);
+	CU_ASSERT_EQUAL(zfut_send_single(ut, "a", 1), 1);
+	CU_ASSERT_EQUAL(mem_push(softvi_port(a), 0, f, help_arp_reply(f, "192.0.2.9", "192.0.2.2"), 0), 0);
+	for (int i = 0; i < 100; i++) {
+		help_run(st[0]);
+		help_run(st[1]);
+	}
+	CU_ASSERT_EQUAL(help_count_sent(softvi_port(a), IP_PROTO_UDP, NULL), 1);
+	for (int round = 0; round < 3; round++) {
+		for (int i = 0; i < 600; i++) {
+			CU_ASSERT_EQUAL_FATAL(zfut_send_single(ut, "b", 1), 1);
+			help_run(st[1]);
+		}
+		CU_ASSERT_EQUAL(help_count_sent(softvi_port(a), IP_PROTO_UDP, NULL), 600);
+		if (round == 0) {
+			softvi_reset(a);
+			help_run(st[1]);
+			help_run(st[0]);
+			CU_ASSERT_EQUAL(mem_push(softvi_port(a), 0, udp_frame, sizeof(udp_frame), 0), 0);
+			help_run(st[1]);
+			CU_ASSERT_EQUAL(softvi_stats(a)->rx_frames, 1); /* by a filter of the new VI */
+		} else if (round == 1) {
+			CU_ASSERT_EQUAL(zfur_free(ur), 0);
+			CU_ASSERT_EQUAL(zf_stack_free(st[0]), 0);
+		}
+	}
+	CU_ASSERT_EQUAL(zfut_free(ut), 0);
+	CU_ASSERT_EQUAL(zf_stack_free(st[1]), 0);
+	CU_ASSERT_EQUAL(pool_reap(), 0);
+	forget(a);
+}
+
 static const struct unit_test tests[] = {
 	UNIT(refusals_of_the_adapter_reach_the_caller),
 	UNIT(without_ef_vi_the_library_says_what_to_do),
@@ -512,6 +556,7 @@ static const struct unit_test tests[] = {
 	UNIT(lost_events_cost_the_frames_under_way),
 	UNIT(filters_are_back_when_a_later_try_works),
 	UNIT(pio_found_late_has_its_limit),
+	UNIT(a_second_stack_sends_and_outlives_the_first),
 	UNIT(buffers_of_another_pool_are_copied),
 };
 
