@@ -99,7 +99,8 @@ acks_lone_fin(const struct tcp_room *r, const struct zft *ts, const struct tcp_i
 	const struct tcp_txseg *g;
 
 	if (!(ts->flags & TF_FIN_QUEUED) || !seq_eq(in->ack, ts->snd_end) || ts->sq_head != ts->sq_tail ||
-	    ts->sq_head == TCP_NONE || (ts->loss.flags & LF_TROUBLE) != 0 || (in->flags & (TCP_FLAG_ECE | TCP_FLAG_CWR)) != 0)
+	    ts->sq_head == TCP_NONE || (ts->loss.flags & LF_TROUBLE) != 0 || !tcp_loss_can_fast(ts) ||
+	    (in->flags & (TCP_FLAG_ECE | TCP_FLAG_CWR)) != 0)
 		return false;
 	g = sq_seg(r, ts->sq_head);
 	return g->len == 0 && g->n_sent == 1;

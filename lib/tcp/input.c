@@ -323,7 +323,8 @@ static ZF_ALWAYS_INLINE bool
 wants_output(const struct zft *ts)
 {
 	return (ts->flags & TF_HASHED) != 0 &&
-	       (ts->state != TCP_FIN_WAIT2 || (ts->flags & TF_ACK_NOW) != 0 || ts->sq_head != TCP_NONE);
+	       (ts->state != TCP_FIN_WAIT2 || (ts->flags & TF_ACK_NOW) != 0 || ts->sq_head != TCP_NONE ||
+		ts->due[TCP_DUE_RTX] != 0 || (ts->loss.flags & LF_PENDING) != 0);
 }
 
 enum counter
