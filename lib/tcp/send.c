@@ -229,7 +229,8 @@ take_runs(struct zf_ctx *ctx, const struct zft *ts, tcpseq_t seq, uint32_t len, 
 
 /* Of the runs from @i on, full ones that are not the last leave as fast sends do, straight from the caller's memory and
  * without a round of output for each, as long as that is allowed. Returns the first that did not go; that one is the
- * queue's, which sets timers and marks. A stream over a wire goes at 0.63 of the bare wire's rate so, at 0.52 without.
+ * queue's, which sets timers and marks. A stream over a wire goes at 0.63 of the bare wire's rate so, at 0.52 without
+ * (few rounds, see doc/performance.md).
  * A port that does not copy had better get them as one burst.
  */
 static uint32_t
